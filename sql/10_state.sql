@@ -1,0 +1,196 @@
+-- Organisations, runs, jobs and what they leave behind.
+--
+-- Lock order everywhere: run, job, sync_state, data tables.
+
+-- The place where the credentials may be used: a copy of this cluster or
+-- database carries the row along, but no longer matches it.
+CREATE TABLE sync_engine.installation (
+	only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+	system_identifier bigint NOT NULL,
+	database_oid oid NOT NULL
+);
+COMMENT ON TABLE sync_engine.installation IS 'Cluster and database that may use the stored credentials; sync_adopt() rewrites it';
+
+CREATE TABLE sync_engine.org (
+	org text PRIMARY KEY CHECK (org <> '' AND length(org) <= 200),
+	base_url text NOT NULL,
+	options jsonb NOT NULL DEFAULT '{}',
+	status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'stopped', 'disconnected')),
+	pco_organization_id text,
+	error text,
+	sqlstate text,
+	hint text,
+	connected_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync_engine.org IS 'One row per Planning Center organisation';
+
+CREATE TABLE sync_engine.credential (
+	org text PRIMARY KEY REFERENCES sync_engine.org ON DELETE CASCADE,
+	kind text NOT NULL CHECK (kind IN ('personal_access_token', 'oauth')),
+	sealed bytea NOT NULL,
+	updated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync_engine.credential IS 'Credentials, sealed with the key in sync_engine.key_file; never dumped';
+
+CREATE TABLE sync_engine.product_access (
+	org text NOT NULL,
+	product text NOT NULL,
+	accessible boolean NOT NULL,
+	detail text,
+	checked_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (org, product)
+);
+COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token could reach when sync_check last asked';
+
+CREATE TABLE sync_engine.run (
+	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'check')),
+	org text NOT NULL,
+	entities text[] NOT NULL,
+	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile')),
+	execution text NOT NULL CHECK (execution IN ('sequential', 'parallel', 'hybrid')),
+	priority int NOT NULL DEFAULT 0,
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN
+		('queued', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled', 'skipped', 'held')),
+	cancel_requested boolean NOT NULL DEFAULT false,
+	requested_by name NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	started_at timestamptz,
+	finished_at timestamptz,
+	error text,
+	sqlstate text,
+	hint text
+);
+COMMENT ON TABLE sync_engine.run IS 'One request to sync an organisation';
+
+CREATE INDEX run_unfinished ON sync_engine.run (priority DESC, run_id) WHERE status IN ('queued', 'running');
+
+CREATE TABLE sync_engine.job (
+	job_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	run_id bigint NOT NULL REFERENCES sync_engine.run ON DELETE CASCADE,
+	org text NOT NULL,
+	product text NOT NULL,
+	entity text NOT NULL,
+	mode text NOT NULL,
+	strategy text NOT NULL,
+	status text NOT NULL DEFAULT 'queued' CHECK (status IN
+		('queued', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled', 'skipped', 'held')),
+	priority int NOT NULL,
+	wave int NOT NULL DEFAULT 0,
+	unmet int NOT NULL DEFAULT 0,			-- dependencies that have not ended
+	joined_job_id bigint,					-- its result becomes this job's
+	lane bigint,							-- the lane that holds it
+	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
+	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
+	not_before timestamptz NOT NULL DEFAULT '-infinity',
+	attempts int NOT NULL DEFAULT 0,		-- failed ones since the last page
+	expected bigint,						-- total_count, as the API last said
+	pages bigint NOT NULL DEFAULT 0,
+	requests bigint NOT NULL DEFAULT 0,
+	fetched bigint NOT NULL DEFAULT 0,
+	inserted bigint NOT NULL DEFAULT 0,
+	updated bigint NOT NULL DEFAULT 0,
+	unchanged bigint NOT NULL DEFAULT 0,
+	deleted bigint NOT NULL DEFAULT 0,
+	dead_lettered bigint NOT NULL DEFAULT 0,
+	started_at timestamptz,
+	finished_at timestamptz,
+	error text,
+	sqlstate text,
+	hint text,
+	CHECK (fetched = inserted + updated + unchanged + dead_lettered)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE sync_engine.job IS 'One entity within a run, with its checkpoint and counters; moved once in every page''s transaction';
+
+CREATE INDEX job_run ON sync_engine.job (run_id);
+CREATE INDEX job_claimable ON sync_engine.job (priority DESC, job_id)
+	WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL;
+CREATE UNIQUE INDEX job_running ON sync_engine.job (org, product, entity) WHERE status = 'running';
+CREATE INDEX job_queued ON sync_engine.job (org, product, entity) WHERE status = 'queued';
+CREATE INDEX job_joined ON sync_engine.job (joined_job_id) WHERE joined_job_id IS NOT NULL;
+
+CREATE TABLE sync_engine.job_dependency (
+	job_id bigint NOT NULL REFERENCES sync_engine.job ON DELETE CASCADE,
+	needs bigint NOT NULL REFERENCES sync_engine.job ON DELETE CASCADE,
+	hard boolean NOT NULL,
+	PRIMARY KEY (job_id, needs)
+);
+COMMENT ON TABLE sync_engine.job_dependency IS 'Which job waits for which; a failed hard one skips the job';
+CREATE INDEX job_dependency_needs ON sync_engine.job_dependency (needs);
+
+CREATE TABLE sync_engine.activity (
+	activity_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	run_id bigint NOT NULL REFERENCES sync_engine.run ON DELETE CASCADE,
+	job_id bigint REFERENCES sync_engine.job ON DELETE CASCADE,
+	kind text NOT NULL,
+	status text NOT NULL CHECK (status IN ('running', 'retrying', 'succeeded', 'failed', 'cancelled')),
+	attempts int NOT NULL DEFAULT 1,
+	detail text,
+	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	finished_at timestamptz,
+	next_attempt_at timestamptz,
+	error text,
+	sqlstate text,
+	hint text
+);
+COMMENT ON TABLE sync_engine.activity IS 'Steps of runs, and the retries and failures of jobs; a job''s own pages are counted in its row';
+CREATE INDEX activity_run ON sync_engine.activity (run_id);
+CREATE INDEX activity_job ON sync_engine.activity (job_id);
+
+CREATE TABLE sync_engine.sync_state (
+	org text NOT NULL,
+	product text NOT NULL,
+	entity text NOT NULL,
+	status text,							-- of the job that ended last
+	error text,
+	last_run_id bigint,
+	last_finished_at timestamptz,
+	last_success_at timestamptz,
+	rows bigint NOT NULL DEFAULT 0,			-- live rows in the data table
+	strategy_note text,						-- why the manifest's strategy was not used
+	PRIMARY KEY (org, product, entity)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE sync_engine.sync_state IS 'Per organisation and entity: how fresh the copy is';
+
+CREATE TABLE sync_engine.dead_letter (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	org text NOT NULL,
+	product text NOT NULL,
+	entity text NOT NULL,
+	record_id text,
+	payload jsonb,
+	reason text NOT NULL,
+	sqlstate text NOT NULL,
+	run_id bigint NOT NULL,
+	job_id bigint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	closed_at timestamptz
+);
+COMMENT ON TABLE sync_engine.dead_letter IS 'Records that could not be stored, with what came and why; closed_at is set when a later sync brings the record in';
+CREATE UNIQUE INDEX dead_letter_open ON sync_engine.dead_letter
+	(org, product, entity, coalesce(record_id, md5(payload::text))) WHERE closed_at IS NULL;
+
+CREATE TABLE sync_engine.schema_change (
+	org text NOT NULL,
+	product text NOT NULL,
+	entity text NOT NULL,
+	attribute text NOT NULL,
+	json_type text NOT NULL,
+	first_seen_at timestamptz NOT NULL DEFAULT now(),
+	run_id bigint NOT NULL,
+	PRIMARY KEY (product, entity, attribute, org)
+);
+COMMENT ON TABLE sync_engine.schema_change IS 'Attributes that the API sent and the manifest does not know; their values are in _extra';
+
+-- Every lane takes a number once.  It keys the lane's session lock and is
+-- never used again, so a lock that is free proves that its lane is gone.
+CREATE SEQUENCE sync_engine.lane_number;
+COMMENT ON SEQUENCE sync_engine.lane_number IS 'Numbers of lanes, each used once';
+
+-- A dump carries what an organisation is and how far its copy is; never a
+-- credential, and nothing of runs, which belong to this cluster.
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.org', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.sync_state', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.dead_letter', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.dead_letter_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.schema_change', '');

@@ -1,0 +1,52 @@
+-- Public functions.  Arguments, units and errors: docs/reference.md.
+
+CREATE FUNCTION @extschema@.sync_connect(org text, client_id text, secret text, refresh_token text DEFAULT NULL,
+	base_url text DEFAULT 'https://api.planningcenteronline.com', options jsonb DEFAULT NULL)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'sync_connect';
+COMMENT ON FUNCTION @extschema@.sync_connect(text, text, text, text, text, jsonb)
+	IS 'Stores an organisation with its credential; again replaces the credential. Options given replace all, NULL keeps them';
+
+CREATE FUNCTION @extschema@.sync_disconnect(org text)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'sync_disconnect';
+COMMENT ON FUNCTION @extschema@.sync_disconnect(text)
+	IS 'Forgets an organisation''s credential and stops its work; data and state stay';
+
+CREATE FUNCTION @extschema@.sync_check(org text)
+RETURNS TABLE (product text, accessible boolean, detail text) LANGUAGE c AS 'MODULE_PATHNAME', 'sync_check';
+COMMENT ON FUNCTION @extschema@.sync_check(text)
+	IS 'Asks every product whether the organisation''s token may read it; one request each';
+
+CREATE FUNCTION @extschema@.sync_adopt()
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'sync_adopt';
+COMMENT ON FUNCTION @extschema@.sync_adopt()
+	IS 'Lets this copy of the cluster or database use the credentials it carries';
+
+CREATE FUNCTION @extschema@.sync_run(org text, entities text[] DEFAULT NULL, mode text DEFAULT 'auto',
+	execution text DEFAULT 'hybrid', priority int DEFAULT 0)
+RETURNS TABLE (run_id bigint, product text, entity text, mode text, status text,
+	fetched bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, dead_lettered bigint,
+	requests bigint, duration interval, error text)
+LANGUAGE c AS 'MODULE_PATHNAME', 'sync_run';
+COMMENT ON FUNCTION @extschema@.sync_run(text, text[], text, text, int)
+	IS 'Syncs entities of an organisation and waits; one row per entity. It commits independently of the caller';
+
+CREATE FUNCTION @extschema@.sync_start(org text, entities text[] DEFAULT NULL, mode text DEFAULT 'auto',
+	execution text DEFAULT 'hybrid', priority int DEFAULT 0)
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'sync_start';
+COMMENT ON FUNCTION @extschema@.sync_start(text, text[], text, text, int)
+	IS 'Enqueues a sync in the caller''s transaction; returns the run id';
+
+CREATE FUNCTION @extschema@.sync_wait(run_id bigint, timeout interval DEFAULT NULL)
+RETURNS text LANGUAGE c AS 'MODULE_PATHNAME', 'sync_wait';
+COMMENT ON FUNCTION @extschema@.sync_wait(bigint, interval)
+	IS 'Waits for the end of a run, or for so long; returns its status then';
+
+CREATE FUNCTION @extschema@.sync_cancel(run_id bigint)
+RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'sync_cancel';
+COMMENT ON FUNCTION @extschema@.sync_cancel(bigint)
+	IS 'Cancels a run that has not ended; whether there was something to cancel';
+
+CREATE FUNCTION sync_engine.live_jobs(OUT job_id bigint, OUT lane_pid int, OUT fetched bigint, OUT expected bigint,
+	OUT requests bigint, OUT in_flight int, OUT waiting_for text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'sync_engine_live_jobs';
+COMMENT ON FUNCTION sync_engine.live_jobs() IS 'Jobs that the lanes of this database work on, as they are now';

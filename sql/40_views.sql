@@ -1,0 +1,74 @@
+-- Public views.  They show what the reader's own rights allow.
+
+CREATE VIEW @extschema@.sync_orgs WITH (security_invoker = true) AS
+SELECT o.org, o.base_url, o.status, o.pco_organization_id, o.options, o.connected_at, o.error, o.sqlstate, o.hint
+FROM sync_engine.org o;
+COMMENT ON VIEW @extschema@.sync_orgs IS 'Organisations, and why one is stopped';
+
+CREATE VIEW @extschema@.sync_jobs WITH (security_invoker = true) AS
+SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.strategy, j.wave,
+	s.run_id AS joined_run_id, j.attempts, j.pages, j.expected,
+	j.fetched, j.inserted, j.updated, j.unchanged, j.deleted, j.dead_lettered, j.requests,
+	j.started_at, j.finished_at, j.finished_at - j.started_at AS duration,
+	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint
+FROM sync_engine.job j LEFT JOIN sync_engine.job s ON s.job_id = j.joined_job_id;
+COMMENT ON VIEW @extschema@.sync_jobs IS 'Jobs: one entity within a run each';
+
+CREATE VIEW @extschema@.sync_runs WITH (security_invoker = true) AS
+SELECT r.run_id, r.kind, r.org, r.entities, r.mode, r.execution, r.priority, r.status,
+	r.requested_by, r.requested_at, r.started_at, r.finished_at,
+	coalesce(c.jobs, 0) AS jobs, coalesce(c.fetched, 0) AS fetched, coalesce(c.inserted, 0) AS inserted,
+	coalesce(c.updated, 0) AS updated, coalesce(c.unchanged, 0) AS unchanged, coalesce(c.deleted, 0) AS deleted,
+	coalesce(c.dead_lettered, 0) AS dead_lettered, coalesce(c.requests, 0) AS requests,
+	coalesce(r.error, c.error) AS error
+FROM sync_engine.run r
+LEFT JOIN LATERAL (
+	SELECT count(*) AS jobs, sum(fetched)::bigint AS fetched, sum(inserted)::bigint AS inserted,
+		sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(deleted)::bigint AS deleted,
+		sum(dead_lettered)::bigint AS dead_lettered, sum(requests)::bigint AS requests,
+		(array_agg(j.entity || ': ' || j.error ORDER BY j.job_id) FILTER (WHERE j.error IS NOT NULL))[1] AS error
+	FROM sync_engine.job j WHERE j.run_id = r.run_id) c ON true;
+COMMENT ON VIEW @extschema@.sync_runs IS 'Runs: one request to sync an organisation each';
+
+CREATE VIEW @extschema@.sync_activities WITH (security_invoker = true) AS
+SELECT a.activity_id, a.run_id, a.job_id, r.org, j.product, j.entity, a.kind, a.status, a.attempts, a.detail,
+	a.started_at, a.finished_at, a.next_attempt_at, a.error, a.sqlstate, a.hint
+FROM sync_engine.activity a JOIN sync_engine.run r USING (run_id) LEFT JOIN sync_engine.job j ON j.job_id = a.job_id
+UNION ALL
+SELECT NULL, j.run_id, j.job_id, j.org, j.product, j.entity, 'sync_page',
+	CASE j.status WHEN 'queued' THEN 'running' WHEN 'partial' THEN 'succeeded' WHEN 'skipped' THEN 'cancelled' ELSE j.status END,
+	j.attempts, j.pages || ' pages', j.started_at, j.finished_at, NULL, j.error, j.sqlstate, j.hint
+FROM sync_engine.job j WHERE j.started_at IS NOT NULL;
+COMMENT ON VIEW @extschema@.sync_activities IS 'Steps of runs and jobs: a job''s pages as one row, retries and failures as rows of their own';
+
+CREATE VIEW @extschema@.sync_progress WITH (security_invoker = true) AS
+SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, l.fetched, l.expected,
+	round(100.0 * l.fetched / nullif(l.expected, 0), 1) AS percent, l.requests, l.in_flight, l.waiting_for,
+	j.started_at, l.lane_pid
+FROM sync_engine.live_jobs() l JOIN sync_engine.job j USING (job_id);
+COMMENT ON VIEW @extschema@.sync_progress IS 'Jobs that are worked on now, as the lanes see them';
+
+CREATE VIEW @extschema@.sync_status WITH (security_invoker = true) AS
+SELECT coalesce(s.org, j.org) AS org, coalesce(s.product, j.product) AS product, coalesce(s.entity, j.entity) AS entity,
+	coalesce(j.status, s.status) AS status, s.last_success_at, now() - s.last_success_at AS lag, coalesce(s.rows, 0) AS rows,
+	CASE WHEN o.status <> 'active' THEN o.status || coalesce(': ' || o.error, '')
+		WHEN j.status = 'running' THEN 'running since ' || to_char(j.started_at, 'YYYY-MM-DD HH24:MI:SS')
+		WHEN j.status = 'queued' THEN 'queued' || coalesce(': ' || j.error, '')
+		ELSE 'on request' END AS next,
+	s.strategy_note, s.error
+FROM sync_engine.sync_state s
+FULL JOIN (SELECT DISTINCT ON (org, product, entity) org, product, entity, status, started_at, error
+	FROM sync_engine.job WHERE status IN ('queued', 'running') AND strategy <> 'check'
+	ORDER BY org, product, entity, status = 'running' DESC, job_id) j
+	ON (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
+LEFT JOIN sync_engine.org o ON o.org = coalesce(s.org, j.org);
+COMMENT ON VIEW @extschema@.sync_status IS 'Per organisation and entity: how fresh the copy is, and what comes next';
+
+CREATE VIEW @extschema@.sync_dead_letters WITH (security_invoker = true) AS
+SELECT id, org, product, entity, record_id, payload, reason, sqlstate, run_id, job_id, created_at, closed_at
+FROM sync_engine.dead_letter;
+COMMENT ON VIEW @extschema@.sync_dead_letters IS 'Records that could not be stored; closed_at is set once a later sync brought the record in';
+
+CREATE VIEW @extschema@.sync_schema_changes WITH (security_invoker = true) AS
+SELECT org, product, entity, attribute, json_type, first_seen_at, run_id FROM sync_engine.schema_change;
+COMMENT ON VIEW @extschema@.sync_schema_changes IS 'Attributes that the API sent and the manifest does not know; their values are in _extra';

@@ -1,0 +1,26 @@
+-- Nothing for PUBLIC; reading for pg_monitor, without payloads or credentials.
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sync_engine FROM PUBLIC;
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+		JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+		WHERE e.extname = 'sync_engine' AND d.deptype = 'e'
+	LOOP
+		EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+	END LOOP;
+END $$;
+
+GRANT USAGE ON SCHEMA sync_engine TO pg_monitor;
+GRANT SELECT ON sync_engine.org, sync_engine.run, sync_engine.job, sync_engine.job_dependency,
+	sync_engine.activity, sync_engine.sync_state, sync_engine.product_access, sync_engine.schema_change,
+	sync_engine.manifest_product, sync_engine.manifest_entity, sync_engine.manifest_attribute,
+	sync_engine.manifest_relationship, sync_engine.manifest_edge TO pg_monitor;
+GRANT EXECUTE ON FUNCTION sync_engine.live_jobs() TO pg_monitor;
+GRANT SELECT ON @extschema@.sync_orgs, @extschema@.sync_jobs, @extschema@.sync_runs, @extschema@.sync_activities,
+	@extschema@.sync_progress, @extschema@.sync_status, @extschema@.sync_schema_changes TO pg_monitor;
+
+-- A dump by another than the owner reads the sequence of a dumped table.
+GRANT SELECT ON SEQUENCE sync_engine.dead_letter_id_seq TO pg_monitor;

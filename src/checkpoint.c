@@ -1,0 +1,352 @@
+/*-------------------------------------------------------------------------
+ *
+ * checkpoint.c
+ *		Where a job stands in a list, and what a page means for it.
+ *
+ * Pure: no server state, no clock, no I/O.
+ *
+ * IDENTIFICATION
+ *		src/checkpoint.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifdef FRONTEND
+#include "postgres_fe.h"
+#else
+#include "postgres.h"
+#endif
+
+#include "checkpoint.h"
+#include "lib/stringinfo.h"
+
+/*
+ * append_id: ids are strings of any kind; what separates is escaped.
+ */
+static void
+append_id(StringInfo out, const char *id)
+{
+	for (; *id != '\0'; id++)
+	{
+		if (strchr(" ,%=", *id) != NULL)
+			appendStringInfo(out, "%%%02x", (unsigned char) *id);
+		else
+			appendStringInfoChar(out, *id);
+	}
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c - 'a' + 10;
+}
+
+/* parse_id: the id up to `end`, unescaped and palloc'd. */
+static char *
+parse_id(const char *start, const char *end)
+{
+	char	   *id = palloc(end - start + 1);
+	char	   *out = id;
+
+	for (; start < end; start++)
+	{
+		if (*start == '%' && end - start > 2)
+		{
+			*out++ = (char) (hex_digit(start[1]) * 16 + hex_digit(start[2]));
+			start += 2;
+		}
+		else
+			*out++ = *start;
+	}
+	*out = '\0';
+	return id;
+}
+
+char *
+checkpoint_format(const Checkpoint *checkpoint)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	appendStringInfo(&out, "offset=" INT64_FORMAT, checkpoint->offset);
+	if (checkpoint->has_anchor)
+		appendStringInfo(&out, " anchor=" INT64_FORMAT, checkpoint->anchor);
+	if (checkpoint->has_key)
+		appendStringInfo(&out, " key=" INT64_FORMAT " ties=" INT64_FORMAT,
+						 checkpoint->key, checkpoint->ties);
+	if (checkpoint->plain)
+		appendStringInfoString(&out, " plain=1");
+	if (checkpoint->parent != NULL)
+	{
+		appendStringInfoString(&out, checkpoint->parent_done ? " after=" : " parent=");
+		append_id(&out, checkpoint->parent);
+	}
+	if (checkpoint->n_tail > 0)
+	{
+		appendStringInfoString(&out, " tail=");
+		for (int i = 0; i < checkpoint->n_tail; i++)
+		{
+			if (i > 0)
+				appendStringInfoChar(&out, ',');
+			append_id(&out, checkpoint->tail[i]);
+		}
+	}
+	return out.data;
+}
+
+Checkpoint *
+checkpoint_parse(const char *text)
+{
+	Checkpoint *checkpoint = palloc0(sizeof(Checkpoint));
+
+	while (*text != '\0')
+	{
+		const char *name = text;
+		const char *value = strchr(text, '=') + 1;
+		const char *end = value + strcspn(value, " ");
+
+#define IS_NAMED(word)	(strncmp(name, word "=", sizeof(word)) == 0)
+		if (IS_NAMED("offset"))
+			checkpoint->offset = strtoll(value, NULL, 10);
+		else if (IS_NAMED("anchor"))
+		{
+			checkpoint->has_anchor = true;
+			checkpoint->anchor = strtoll(value, NULL, 10);
+		}
+		else if (IS_NAMED("key"))
+		{
+			checkpoint->has_key = true;
+			checkpoint->key = strtoll(value, NULL, 10);
+		}
+		else if (IS_NAMED("ties"))
+			checkpoint->ties = strtoll(value, NULL, 10);
+		else if (IS_NAMED("plain"))
+			checkpoint->plain = true;
+		else if (IS_NAMED("parent") || IS_NAMED("after"))
+		{
+			checkpoint->parent = parse_id(value, end);
+			checkpoint->parent_done = IS_NAMED("after");
+		}
+		else if (IS_NAMED("tail"))
+		{
+			while (checkpoint->n_tail < CHECKPOINT_TAIL)
+			{
+				const char *stop = value + strcspn(value, " ,");
+
+				checkpoint->tail[checkpoint->n_tail++] = parse_id(value, stop);
+				if (*stop != ',')
+					break;
+				value = stop + 1;
+			}
+		}
+#undef IS_NAMED
+		text = *end == ' ' ? end + 1 : end;
+	}
+	return checkpoint;
+}
+
+/* The row before the next one is asked for again, if there is one. */
+static int
+overlap(const Checkpoint *checkpoint)
+{
+	return checkpoint->offset > 0 ? 1 : 0;
+}
+
+int64
+checkpoint_offset(const Checkpoint *checkpoint, int per_page, int ahead)
+{
+	int64		next = checkpoint->offset - overlap(checkpoint) - checkpoint->back;
+
+	return Max(next, 0) + (int64) ahead * (per_page - 1);
+}
+
+bool
+checkpoint_in_window(const Checkpoint *checkpoint, bool keyset, int64 offset)
+{
+	/* a tie longer than the window cannot be left behind */
+	return !keyset || checkpoint->plain || offset < CHECKPOINT_WINDOW_ROWS ||
+		!checkpoint->has_key || offset <= checkpoint->offset;
+}
+
+static void
+clear_tail(Checkpoint *checkpoint)
+{
+	for (int i = 0; i < checkpoint->n_tail; i++)
+		pfree(checkpoint->tail[i]);
+	checkpoint->n_tail = 0;
+}
+
+void
+checkpoint_restart_plain(Checkpoint *checkpoint)
+{
+	clear_tail(checkpoint);
+	checkpoint->offset = 0;
+	checkpoint->has_anchor = false;
+	checkpoint->has_key = false;
+	checkpoint->ties = 0;
+	checkpoint->back = 0;
+	checkpoint->plain = true;
+}
+
+void
+checkpoint_enter_parent(Checkpoint *checkpoint, const char *parent)
+{
+	char	   *copy = pstrdup(parent);
+
+	clear_tail(checkpoint);
+	if (checkpoint->parent != NULL)
+		pfree(checkpoint->parent);
+	checkpoint->parent = copy;
+	checkpoint->parent_done = false;
+	checkpoint->offset = 0;
+	checkpoint->back = 0;
+}
+
+/*
+ * honours_request: does the page keep the order and the filter?
+ */
+static bool
+honours_request(const Checkpoint *checkpoint, const ReadPage *page, const char **problem)
+{
+	for (int i = 0; i < page->n_rows; i++)
+	{
+		const ReadRow *row = &page->rows[i];
+
+		if (checkpoint->has_anchor && (!row->has_key || row->key < checkpoint->anchor))
+		{
+			*problem = "the server ignores the filter";
+			return false;
+		}
+		if (i > 0 && row[-1].has_key && (!row->has_key || row->key < row[-1].key))
+		{
+			*problem = "the server ignores the order";
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * stands_where_it_was: is this row one of the last that were read, and not
+ * moved since?  An edited row has a later key and proves nothing.
+ */
+static bool
+stands_where_it_was(const Checkpoint *checkpoint, const ReadRow *row, bool keyset, bool last_only)
+{
+	if (keyset && checkpoint->has_key &&
+		(last_only ? row->key != checkpoint->key : row->key > checkpoint->key))
+		return false;
+	for (int i = last_only ? checkpoint->n_tail - 1 : 0; i < checkpoint->n_tail; i++)
+	{
+		if (strcmp(row->id, checkpoint->tail[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * advance: the checkpoint after the rows from `first` on.
+ */
+static void
+advance(Checkpoint *checkpoint, const ReadPage *page, int first, bool keyset)
+{
+	for (int i = first; i < page->n_rows; i++)
+	{
+		const ReadRow *row = &page->rows[i];
+
+		if (keyset && row->has_key)
+		{
+			if (checkpoint->has_key && row->key == checkpoint->key)
+				checkpoint->ties++;
+			else
+				checkpoint->ties = 1;
+			checkpoint->has_key = true;
+			checkpoint->key = row->key;
+		}
+	}
+
+	for (int i = Max(first, page->n_rows - CHECKPOINT_TAIL); i < page->n_rows; i++)
+	{
+		if (checkpoint->n_tail == CHECKPOINT_TAIL)
+		{
+			pfree(checkpoint->tail[0]);
+			memmove(&checkpoint->tail[0], &checkpoint->tail[1],
+					sizeof(char *) * (CHECKPOINT_TAIL - 1));
+			checkpoint->n_tail--;
+		}
+		checkpoint->tail[checkpoint->n_tail++] = pstrdup(page->rows[i].id);
+	}
+
+	checkpoint->offset = page->offset + page->n_rows;
+	checkpoint->back = 0;
+
+	if (keyset && checkpoint->has_key && checkpoint->offset >= CHECKPOINT_WINDOW_ROWS &&
+		(!checkpoint->has_anchor || checkpoint->key > checkpoint->anchor))
+	{
+		/* the new window begins with the rows that share the last key */
+		checkpoint->has_anchor = true;
+		checkpoint->anchor = checkpoint->key;
+		checkpoint->offset = checkpoint->ties;
+	}
+}
+
+ReadVerdict
+checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool trust_end,
+				 int per_page, int *first, const char **problem)
+{
+	bool		is_last = !page->has_next;
+
+	keyset = keyset && !checkpoint->plain;
+	*first = 0;
+
+	if (keyset && !honours_request(checkpoint, page, problem))
+		return READ_IGNORED;
+
+	if (checkpoint->back > 0)
+	{
+		bool		met = page->offset == 0;
+
+		for (int i = 0; i < page->n_rows && !met; i++)
+		{
+			const bool	last_only = false;
+
+			met = stands_where_it_was(checkpoint, &page->rows[i], keyset, last_only);
+		}
+		if (!met)
+		{
+			checkpoint->back *= 2;
+			return READ_STEP_BACK;
+		}
+		/* all of it is taken: what is known already is merely unchanged */
+		clear_tail(checkpoint);
+		checkpoint->has_key = false;
+		checkpoint->ties = 0;
+	}
+	else if (overlap(checkpoint) > 0)
+	{
+		const bool	last_only = true;
+
+		if (page->n_rows == 0 ||
+			!stands_where_it_was(checkpoint, &page->rows[0], keyset, last_only))
+		{
+			checkpoint->back = per_page - 2;
+			return READ_STEP_BACK;
+		}
+		*first = 1;
+	}
+
+	if (is_last && page->total_count > page->offset + page->n_rows && !trust_end)
+	{
+		*problem = "the list ends before its total_count";
+		return READ_SUSPECT;
+	}
+	if (!is_last && page->n_rows <= *first)
+	{
+		*problem = "a page announces more but brings nothing new";
+		return READ_SUSPECT;
+	}
+
+	advance(checkpoint, page, *first, keyset);
+	return is_last ? READ_LAST : READ_APPLY;
+}

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.h
+ *		A job in a lane: its requests, and what becomes of the answers.
+ *
+ * claimed → requests under way, in order → page by page applied → ended.
+ *
+ * IDENTIFICATION
+ *		src/job.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_JOB_H
+#define SYNC_ENGINE_JOB_H
+
+#include "budget.h"
+#include "checkpoint.h"
+#include "http.h"
+#include "manifest.h"
+#include "org.h"
+#include "page_parser.h"
+#include "queue.h"
+#include "shmem.h"
+#include "writer.h"
+
+/*
+ * Requests of one job that may be ahead of the page it waits for.  At PCO's
+ * five a second this covers six seconds of latency; it bounds what a crash
+ * makes us ask again.
+ */
+#define JOB_MAX_WINDOW		32
+
+/* Rows of a page: PCO's maximum. */
+#define JOB_PER_PAGE		100
+
+typedef enum RequestState
+{
+	REQUEST_PLANNED,			/* not sent, or to be sent again */
+	REQUEST_IN_FLIGHT,
+	REQUEST_ANSWERED			/* a page, waiting for its turn */
+} RequestState;
+
+typedef struct Job Job;
+
+/* One page asked for, or to be asked for. */
+typedef struct PageRequest
+{
+	Job		   *job;
+	RequestState state;
+	int64		offset;
+	char	   *parent;			/* walk: whose list */
+	char	   *url;			/* a redirect's target, or NULL */
+	int			redirects;
+	int			attempts;		/* failed ones */
+	GovTime		not_before;
+	GovTime		sent_at;
+	bool		parent_is_gone; /* walk: 404, so there is nothing */
+	HttpTransfer *transfer;
+} PageRequest;
+
+struct Job
+{
+	MemoryContext context;
+	ClaimedJob	claim;
+	Org		   *org;
+	Entity	   *entity;			/* NULL for a check */
+	DataTable	table;
+	Writer	   *writer;
+	bool		is_check;
+	bool		keyset;			/* ordered and filtered by entity->keyset_key */
+	char	   *position;		/* the checkpoint as committed */
+	int64		back;			/* rows to step back from it */
+	int64		total;			/* rows in the present window; -1 = unknown */
+	int			run_ahead;		/* pages ahead while the total is unknown */
+
+	PageRequest *window[JOB_MAX_WINDOW];	/* in the order of the list */
+	int			n_window;
+
+	/* walk: parents to come, in order */
+	List	   *parents;
+	char	   *last_parent;	/* the last one listed, or NULL */
+	bool		parents_listed; /* there are no more */
+
+	int			suspect_pages;	/* in a row */
+	int			ignored_pages;	/* in a row */
+	int64		unsaved_requests;	/* sent since the row was moved */
+	int64		activity_id;	/* open row of retries; 0 = none */
+
+	GovTime		wake_at;		/* nothing to do before; 0 = now */
+	bool		over;			/* ended or given back; free it */
+	LiveJob    *live;
+};
+
+/*
+ * Begins a claimed job; NULL if it ended at once.  May raise an error.
+ */
+extern Job *job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live);
+
+/* Plans and sends what may be sent now; sets wake_at. */
+extern void job_send(Job *job, HttpClient *client, int *room);
+
+/* Takes an answer to one of its requests. */
+extern void job_take_response(Job *job, PageRequest *request);
+
+/* Applies the next page if it is there; true if something was done. */
+extern bool job_apply_next(Job *job);
+
+/* Ends the job in a transaction of its own. */
+extern void job_end(Job *job, const char *status, const Failure *failure);
+
+/* Gives the job back to the queue, naming what it waits for. */
+extern void job_postpone(Job *job, const char *reason, int milliseconds);
+
+/* Drops requests, and frees everything. */
+extern void job_free(Job *job);
+
+/*
+ * For the page's transaction only: counts a failed attempt, and plans the
+ * request again or, after too many, ends the job.
+ */
+extern void job_retry(Job *job, PageRequest *request, const Failure *failure);
+
+/* Forgets all requests that are ahead. */
+extern void job_drop_window(Job *job);
+extern void job_drop_first(Job *job);
+
+#endif							/* SYNC_ENGINE_JOB_H */

@@ -1,0 +1,526 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_page.c
+ *		Applies one page of a job, in one transaction.
+ *
+ * The transaction's first statement moves the job's row under its epoch: if
+ * the lease is lost, no row moves and nothing is written.  Rows, counters,
+ * dead letters and the checkpoint commit together, so that a crash at any
+ * moment loses nothing and doubles nothing.
+ *
+ * IDENTIFICATION
+ *		src/job_page.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "blockers.h"
+#include "catalog/pg_type.h"
+#include "errors.h"
+#include "iso8601.h"
+#include "job_page.h"
+#include "miscadmin.h"
+#include "session.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* An end that contradicts total_count is believed when seen so often. */
+#define TRUST_END_AFTER		3
+
+/* A page that breaks the order can be a replica's hiccup; two are not. */
+#define TRUST_IGNORED_AFTER	2
+
+static const PageLimits default_limits = {0};
+
+/* How long a job waits when somebody has locked its table. */
+#define LOCK_WAIT_MS		1000
+
+/*
+ * key_of: the value of the keyset's key in a record.
+ */
+static bool
+key_of(const PageRecord *record, const char *key, int64 *unix_seconds)
+{
+	for (int i = 0; i < record->n_fields; i++)
+	{
+		const PageField *field = &record->fields[i];
+		int64		unix_us;
+
+		if (strcmp(field->name, key) != 0)
+			continue;
+		if (field->value.kind != JSON_KIND_STRING || !iso8601_parse(field->value.text, &unix_us))
+			return false;
+		*unix_seconds = unix_us / 1000000;
+		return true;
+	}
+	return false;
+}
+
+static ReadRow *
+read_rows(const Job *job, const ParsedPage *page)
+{
+	ReadRow    *rows = palloc0(sizeof(ReadRow) * Max(page->n_records, 1));
+
+	for (int i = 0; i < page->n_records; i++)
+	{
+		const PageRecord *record = &page->records[i];
+
+		rows[i].id = record->id ? record->id : "";
+		if (job->keyset)
+			rows[i].has_key = key_of(record, job->entity->keyset_key, &rows[i].key);
+	}
+	return rows;
+}
+
+void
+job_page_save_requests(Job *job)
+{
+	static Statement add_requests = {
+		"UPDATE sync_engine.job SET requests = requests + $3 WHERE job_id = $1 AND epoch = $2",
+		3, {INT8OID, INT8OID, INT8OID}
+	};
+	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
+	Int64GetDatum(job->unsaved_requests)};
+
+	if (job->unsaved_requests == 0)
+		return;
+	queue_lock_runs(job->claim.job_id);
+	(void) statement_run(&add_requests, args, NULL);
+	job->unsaved_requests = 0;
+}
+
+/*
+ * move_job: the page's first statement.  False if the lease is lost.  As long
+ * as nothing is known of the records, they count as unchanged.
+ */
+static bool
+move_job(Job *job, const char *position, int64 n_new, int64 expected)
+{
+	static Statement move = {
+		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
+		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0 "
+		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
+		6, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		args[6];
+	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' '};
+
+	args[0] = Int64GetDatum(job->claim.job_id);
+	args[1] = Int64GetDatum(job->claim.epoch);
+	args[2] = CStringGetTextDatum(position);
+	args[3] = Int64GetDatum(job->unsaved_requests);
+	args[4] = Int64GetDatum(n_new);
+	args[5] = Int64GetDatum(expected);
+	return statement_run(&move, args, nulls) == 1;
+}
+
+/*
+ * count_changes: moves what was not unchanged to where it belongs.
+ */
+static void
+count_changes(Job *job, const WriteCounts *counts)
+{
+	static Statement count = {
+		"UPDATE sync_engine.job SET inserted = inserted + $2, updated = updated + $3, "
+		"  dead_lettered = dead_lettered + $4, unchanged = unchanged - $2 - $3 - $4 WHERE job_id = $1",
+		4, {INT8OID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		args[4] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(counts->inserted),
+	Int64GetDatum(counts->updated), Int64GetDatum(counts->dead_lettered)};
+
+	if (counts->unchanged < counts->fetched)
+		(void) statement_run(&count, args, NULL);
+}
+
+static void
+close_activity(Job *job)
+{
+	static Statement close_retry = {
+		"UPDATE sync_engine.activity SET status = 'succeeded', finished_at = clock_timestamp(), "
+		"  next_attempt_at = NULL WHERE activity_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job->activity_id)};
+
+	if (job->activity_id != 0)
+		(void) statement_run(&close_retry, args, NULL);
+}
+
+/*
+ * note_strategy: why the manifest's way of reading was not kept.
+ */
+static void
+note_strategy(Job *job, const char *note)
+{
+	static Statement upsert_note = {
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, strategy_note) "
+		"VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET strategy_note = EXCLUDED.strategy_note "
+		"WHERE s.strategy_note IS DISTINCT FROM EXCLUDED.strategy_note",
+		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->entity->product),
+	CStringGetTextDatum(job->entity->name), CStringGetTextDatum(note)};
+
+	(void) statement_run(&upsert_note, args, NULL);
+}
+
+/*
+ * restart_plain: the server ignores the order or the filter; the list is read
+ * again by plain offsets.
+ */
+static void
+restart_plain(Job *job, const char *problem)
+{
+	Checkpoint *checkpoint = checkpoint_parse(job->position);
+	bool		durable = false;
+	char	   *position;
+
+	ereport(LOG,
+			(errmsg("sync_engine: %s of org \"%s\" is read by plain offsets: %s",
+					job->entity->name, job->org->name, problem)));
+	checkpoint_restart_plain(checkpoint);
+	position = checkpoint_format(checkpoint);
+
+	if (!session_begin("changing the strategy of a job"))
+	{
+		job->over = true;
+		return;
+	}
+	if (!move_job(job, position, 0, -1))
+	{
+		session_abort();
+		job->over = true;
+		return;
+	}
+	note_strategy(job, psprintf("read by plain offsets: %s", problem));
+	session_commit(durable);
+
+	job->position = MemoryContextStrdup(job->context, position);
+	job->unsaved_requests = 0;
+	job->total = -1;
+	job->run_ahead = 0;
+	job->ignored_pages = 0;
+	job_drop_window(job);
+}
+
+/*
+ * belongs_to_org: PCO names the organisation on each page; another church's
+ * token under the same org name must not mix their data.
+ */
+static bool
+belongs_to_org(Job *job, const ParsedPage *page, Failure *failure)
+{
+	if (page->parent_type == NULL || page->parent_id == NULL ||
+		strcmp(page->parent_type, "Organization") != 0)
+		return true;
+	if (job->org->pco_organization_id == NULL)
+	{
+		bool		durable = true;
+		bool		ours;
+
+		if (!session_begin("remembering an organisation"))
+			return false;
+		ours = org_remember_id(job->org, page->parent_id);
+		session_commit(durable);
+		if (ours)
+			job->org->pco_organization_id = MemoryContextStrdup(job->context, page->parent_id);
+		else
+			job->org->pco_organization_id = MemoryContextStrdup(job->context, "another");
+	}
+	if (strcmp(job->org->pco_organization_id, page->parent_id) == 0)
+		return true;
+
+	failure->sqlstate = SQLSTATE_WRONG_ORG;
+	failure->message = psprintf("the token belongs to Planning Center organisation %s, but the data of org "
+								"\"%s\" came from another", page->parent_id, job->org->name);
+	failure->hint = "Connect this token under an org name of its own.";
+	return false;
+}
+
+/*
+ * table_is_free: whether the data table can be written now.  A lock that
+ * somebody holds or waits for must delay this entity alone, so the lane does
+ * not queue behind it.
+ */
+static bool
+table_is_free(Job *job)
+{
+	return ConditionalLockRelationOid(job->table.relation, RowExclusiveLock);
+}
+
+static bool
+table_exists(Job *job)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(job->table.relation));
+}
+
+/*
+ * write_page: the transaction.  False if the job is over or must wait.
+ */
+static bool
+write_page(Job *job, const PageRequest *request, const ParsedPage *page, int first,
+		   const char *position, bool is_end)
+{
+	WriteCounts counts;
+	bool		durable = is_end;
+	char	   *blocker;
+	int			n_new = page->n_records - first;
+
+	if (!session_begin("applying a page"))
+	{
+		job->over = true;
+		return false;
+	}
+	if (is_end)
+		queue_lock_runs(job->claim.job_id);
+	if (!move_job(job, position, n_new, job->claim.expected))
+	{
+		session_abort();
+		job->over = true;
+		return false;
+	}
+	if (!table_is_free(job))
+	{
+		blocker = blockers_of_table(job->claim.run_id, job->table.relation);
+		session_abort();
+		job_postpone(job, blocker, LOCK_WAIT_MS);
+		return false;
+	}
+	if (!table_exists(job))
+	{
+		/* the checkpoint is of a table that somebody dropped */
+		session_abort();
+		job->over = true;
+		if (session_begin("restarting a job"))
+		{
+			durable = true;
+			(void) queue_restart_job(job->claim.job_id, job->claim.epoch);
+			session_commit(durable);
+		}
+		return false;
+	}
+
+	writer_write(job->writer, page, first, request->parent, &counts);
+	Assert(counts.fetched == n_new);
+	count_changes(job, &counts);
+	close_activity(job);
+	if (is_end)
+		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
+	session_commit(durable);
+
+	job->claim.fetched += n_new;
+	job->unsaved_requests = 0;
+	job->activity_id = 0;
+	job->live->fetched = job->claim.fetched;
+	job->live->expected = job->claim.expected;
+	return true;
+}
+
+/*
+ * after_page: the checkpoint has moved; what is ahead must still fit.
+ */
+static void
+after_page(Job *job, const PageRequest *request, const char *position, bool list_done,
+		   const ReadPage *read)
+{
+	Checkpoint *next = checkpoint_parse(position);
+	Checkpoint *before = checkpoint_parse(job->position);
+
+	pfree(job->position);
+	job->position = MemoryContextStrdup(job->context, position);
+	job->back = 0;
+	job->suspect_pages = 0;
+	job->ignored_pages = 0;
+
+	if (job->entity->parent != NULL)
+	{
+		if (!list_done)
+			job_drop_window(job);	/* the rest of this parent's list is next */
+		else
+			job_drop_first(job);
+		return;
+	}
+
+	job->run_ahead = Min(job->run_ahead * 2 + 1, JOB_MAX_WINDOW);
+	if (next->has_anchor != before->has_anchor || next->anchor != before->anchor)
+		job->total = -1;		/* another window */
+	else
+		job->total = read->total_count;
+
+	job_drop_first(job);
+	if (job->n_window > 0 &&
+		job->window[0]->offset != checkpoint_offset(next, JOB_PER_PAGE, 0))
+		job_drop_window(job);
+}
+
+/*
+ * last_of_walk: no parent comes after this one.
+ */
+static bool
+last_of_walk(const Job *job)
+{
+	return job->n_window == 1 && job->parents == NIL && job->parents_listed;
+}
+
+/*
+ * apply: judges the page and writes it.
+ */
+static void
+apply(Job *job, PageRequest *request, const ParsedPage *page)
+{
+	Checkpoint *checkpoint = checkpoint_parse(job->position);
+	ReadPage	read = {request->offset, page->n_records, read_rows(job, page),
+	page->has_next, page->total_count};
+	bool		walk = job->entity->parent != NULL;
+	bool		list_done = false;
+	bool		is_end;
+	const char *problem = NULL;
+	char	   *position;
+	int			first;
+	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
+
+	if (walk && (checkpoint->parent == NULL || checkpoint->parent_done ||
+				 strcmp(checkpoint->parent, request->parent) != 0))
+		checkpoint_enter_parent(checkpoint, request->parent);
+	checkpoint->back = job->back;
+
+	switch (checkpoint_judge(checkpoint, &read, job->keyset, job->suspect_pages >= TRUST_END_AFTER,
+							 JOB_PER_PAGE, &first, &problem))
+	{
+		case READ_APPLY:
+			break;
+		case READ_LAST:
+			list_done = true;
+			break;
+		case READ_STEP_BACK:
+			job->back = checkpoint->back;
+			job_drop_window(job);
+			return;
+		case READ_SUSPECT:
+			job->suspect_pages++;
+			failure.message = problem;
+			job_retry(job, request, &failure);
+			return;
+		case READ_IGNORED:
+			if (++job->ignored_pages >= TRUST_IGNORED_AFTER)
+				restart_plain(job, problem);
+			else
+				job_drop_window(job);
+			return;
+	}
+
+	if (walk && list_done)
+	{
+		checkpoint->parent_done = true;
+		checkpoint->offset = 0;
+		checkpoint->n_tail = 0;
+		checkpoint->has_key = false;
+	}
+	is_end = list_done && (!walk || last_of_walk(job));
+	if (!walk && !checkpoint->has_anchor && page->total_count >= 0)
+		job->claim.expected = page->total_count;
+	position = checkpoint_format(checkpoint);
+
+	if (!write_page(job, request, page, first, position, is_end))
+		return;
+	if (is_end)
+		job->over = true;
+	else
+		after_page(job, request, position, list_done, &read);
+}
+
+void
+job_page_apply(Job *job, PageRequest *request)
+{
+	const HttpResponse *response;
+	ParsedPage *page;
+	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
+	bool		is_wrong_org;
+
+	if (request->parent_is_gone)
+	{
+		/* deleted since it was listed: an empty list */
+		page = palloc0(sizeof(ParsedPage));
+		page->total_count = -1;
+		page->is_collection = true;
+		apply(job, request, page);
+		return;
+	}
+
+	response = http_response(request->transfer);
+	page = page_parse((char *) response->body, response->body_len, &default_limits);
+	if (page->problem != NULL || !page->is_collection)
+	{
+		failure.message = psprintf("the API answered with no page: %s",
+								   page->problem ? page->problem : "it is no list");
+		job_retry(job, request, &failure);
+		return;
+	}
+	if (!belongs_to_org(job, page, &failure))
+	{
+		is_wrong_org = failure.message != NULL;
+		if (is_wrong_org && session_begin("stopping an organisation"))
+		{
+			bool		durable = true;
+
+			org_stop(job->org->name, &failure);
+			session_commit(durable);
+			job_end(job, "failed", &failure);
+		}
+		job->over = true;
+		return;
+	}
+	apply(job, request, page);
+}
+
+Entity *
+job_check_entity(const char *product)
+{
+	static Statement select_product = {
+		"SELECT base_path, api_version FROM sync_engine.manifest_product WHERE product = $1",
+		1, {TEXTOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		args[1] = {CStringGetTextDatum(product)};
+	Entity	   *entity;
+
+	if (statement_run(&select_product, args, NULL) == 0)
+		return NULL;
+	MemoryContextSwitchTo(context);
+	entity = palloc0(sizeof(Entity));
+	entity->product = pstrdup(product);
+	entity->name = "access";
+	entity->path = result_text(0, 1);
+	entity->api_version = result_text(0, 2);
+	return entity;
+}
+
+void
+job_check_finish(Job *job, PageRequest *request, const Failure *failure)
+{
+	static Statement upsert_access = {
+		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
+		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
+	};
+	Datum		args[4];
+	bool		durable = true;
+
+	job->over = true;
+	if (!session_begin("noting what a token can reach"))
+		return;
+	queue_lock_runs(job->claim.job_id);
+	args[0] = CStringGetTextDatum(job->org->name);
+	args[1] = CStringGetTextDatum(job->claim.product);
+	args[2] = BoolGetDatum(failure == NULL);
+	args[3] = CStringGetTextDatum(failure == NULL ? "the token can read it" : failure->message);
+	(void) statement_run(&upsert_access, args, NULL);
+	job_page_save_requests(job);
+	(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
+	session_commit(durable);
+}

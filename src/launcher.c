@@ -1,0 +1,356 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *		The one static worker: it starts lanes where there is work.
+ *
+ * Connected to no database, so that it keeps none from being dropped; it does
+ * no HTTP and runs no SQL.  After a start it cannot know which databases have
+ * the extension, so it sends a lane to each of them once; a lane that finds
+ * nothing to do leaves at once.  From then on it is level-triggered: in every
+ * cycle it compares what should run with what runs.
+ *
+ * IDENTIFICATION
+ *		src/launcher.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "compat.h"
+#include "guc.h"
+#include "launcher.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "shmem.h"
+#include "storage/ipc.h"
+#include "storage/procarray.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A lane that was lost is replaced at once, then after growing pauses. */
+#define RESTART_DELAY_MIN_MS	200
+#define RESTART_DELAY_MAX_MS	60000
+
+/* With no worker slot free, ask again after this long. */
+#define NO_WORKER_RETRY_MS		1000
+
+PGDLLEXPORT void sync_engine_launcher_main(Datum arg);
+
+/* what we know of the lanes we started; same index as shared->lanes */
+static BackgroundWorkerHandle *handles[MAX_LANES];
+
+/* databases that are still to be visited after our start */
+static List *unprobed = NIL;
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 1;
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "sync_engine");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "sync_engine_launcher_main");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "sync_engine launcher");
+	snprintf(worker.bgw_type, BGW_MAXLEN, "sync_engine launcher");
+	RegisterBackgroundWorker(&worker);
+}
+
+/*
+ * list_databases: those that a lane can connect to.
+ */
+static List *
+list_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *databases = NIL;
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn && !database->datistemplate &&
+			guc_database_is_served(NameStr(database->datname)))
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			databases = lappend_oid(databases, database->oid);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/*
+ * start_lane: false if there is no slot for it.
+ */
+static bool
+start_lane(DatabaseSlot *database)
+{
+	BackgroundWorker worker;
+	int			index = -1;
+	uint32		generation = pg_atomic_add_fetch_u32(&shared->lane_generation, 1);
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_LANES && index < 0; i++)
+	{
+		if (!shared->lanes[i].in_use)
+			index = i;
+	}
+	if (index >= 0)
+	{
+		memset(&shared->lanes[index], 0, sizeof(LaneSlot));
+		shared->lanes[index].in_use = true;
+		shared->lanes[index].generation = generation;
+		shared->lanes[index].database = database->database;
+		shared->lanes[index].procno = NO_PROC;
+	}
+	LWLockRelease(shared->lock);
+	if (index < 0)
+		return false;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;	/* we decide */
+	snprintf(worker.bgw_library_name, BGW_MAXLEN, "sync_engine");
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "sync_engine_lane_main");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "sync_engine lane");
+	snprintf(worker.bgw_type, BGW_MAXLEN, "sync_engine lane");
+	worker.bgw_main_arg = Int32GetDatum(index);
+	memcpy(worker.bgw_extra, &generation, sizeof(generation));
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handles[index]))
+	{
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		shared->lanes[index].in_use = false;
+		LWLockRelease(shared->lock);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * collect_lost_lanes: frees the slots of lanes that ended without saying so,
+ * and sends another after a pause that grows with every loss.
+ */
+static void
+collect_lost_lanes(void)
+{
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		pid_t		pid;
+		bool		was_lost = false;
+		Oid			database = InvalidOid;
+
+		if (handles[i] == NULL || GetBackgroundWorkerPid(handles[i], &pid) != BGWH_STOPPED)
+			continue;
+		pfree(handles[i]);
+		handles[i] = NULL;
+
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (shared->lanes[i].in_use)
+		{
+			was_lost = true;
+			database = shared->lanes[i].database;
+			shared->lanes[i].in_use = false;
+			shared->lanes[i].ready = false;
+		}
+		LWLockRelease(shared->lock);
+		if (was_lost)
+		{
+			DatabaseSlot *slot = shmem_database_slot(database);
+			int			delay = Min(RESTART_DELAY_MAX_MS, RESTART_DELAY_MIN_MS << Min(slot->failures, 10));
+
+			if (!list_member_oid(list_databases(), database))
+			{
+				slot->database = InvalidOid;	/* dropped, with all its work */
+				continue;
+			}
+			/* the first loss may be anybody's: come back at once */
+			slot->next_start = slot->failures == 0 ? DT_NOBEGIN :
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+			slot->failures++;
+			pg_atomic_write_u32(&slot->wanted, 1);
+		}
+	}
+}
+
+typedef struct LaneCount
+{
+	int			running;
+	bool		all_saturated;
+} LaneCount;
+
+static LaneCount
+count_lanes(Oid database, bool wake)
+{
+	LaneCount	count = {0, true};
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		if (!shared->lanes[i].in_use || shared->lanes[i].database != database)
+			continue;
+		count.running++;
+		count.all_saturated = count.all_saturated && shared->lanes[i].saturated;
+		if (wake && shared->lanes[i].ready)
+			shmem_wake(shared->lanes[i].procno);
+	}
+	LWLockRelease(shared->lock);
+	return count;
+}
+
+/*
+ * serve: starts a lane for a database if it should have one more; returns
+ * when it wants to be looked at again.
+ */
+static TimestampTz
+serve(DatabaseSlot *database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		wanted = pg_atomic_read_u32(&database->wanted) != 0;
+	bool		due = database->next_due <= now;
+	LaneCount	lanes = count_lanes(database->database, wanted);
+
+	if (lanes.running == 0 ? !(wanted || due) :
+		!(lanes.all_saturated && lanes.running < guc_max_workers))
+		return lanes.running == 0 ? database->next_due : DT_NOEND;
+	if (database->next_start > now)
+		return database->next_start;
+
+	if (start_lane(database))
+	{
+		database->next_due = DT_NOEND;
+		pg_atomic_write_u32(&database->no_worker, 0);
+		return DT_NOEND;
+	}
+	if (lanes.running > 0)
+		return DT_NOEND;		/* one more would have been nice */
+
+	if (pg_atomic_exchange_u32(&database->no_worker, 1) == 0)
+		ereport(LOG,
+				(errmsg("sync_engine: no background worker slot is free"),
+				 errhint("Increase max_worker_processes.")));
+	/* tell those who wait for a lane */
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_WAITERS; i++)
+	{
+		if (shared->waiters[i].state == WAITER_REQUESTED &&
+			shared->waiters[i].database == database->database)
+			shmem_wake(shared->waiters[i].procno);
+	}
+	LWLockRelease(shared->lock);
+	return TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY_MS);
+}
+
+/*
+ * probe_next: sends a lane to the next database that was not visited since
+ * our start, one at a time.
+ */
+static void
+probe_next(void)
+{
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		if (handles[i] != NULL && !shared->lanes[i].ready && shared->lanes[i].in_use)
+			return;				/* one is on its way */
+	}
+	if (unprobed != NIL)
+	{
+		pg_atomic_write_u32(&shmem_database_slot(linitial_oid(unprobed))->wanted, 1);
+		unprobed = list_delete_first(unprobed);
+	}
+}
+
+static TimestampTz
+run_cycle(void)
+{
+	TimestampTz next = DT_NOEND;
+
+	collect_lost_lanes();
+	probe_next();
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		DatabaseSlot *database = &shared->databases[i];
+
+		if (database->database != InvalidOid)
+		{
+			TimestampTz then = serve(database);
+
+			next = Min(next, then);
+		}
+	}
+	return next;
+}
+
+static void
+leave(int code, Datum arg)
+{
+	shared->launcher_procno = NO_PROC;
+}
+
+void
+sync_engine_launcher_main(Datum arg)
+{
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	ProcessConfigFile(PGC_SIGHUP);
+	pgstat_report_appname("sync_engine launcher");
+
+	context = AllocSetContextCreate(TopMemoryContext, "launcher", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+
+	before_shmem_exit(leave, (Datum) 0);
+	shared->launcher_procno = compat_my_procno();
+	unprobed = list_databases();
+
+	while (!ShutdownRequestPending)
+	{
+		TimestampTz next = run_cycle();
+		long		timeout = -1;
+		int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+
+		if (unprobed != NIL)
+			timeout = 20;
+		else if (next != DT_NOEND)
+			timeout = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1, 60000);
+		if (timeout >= 0)
+			events |= WL_TIMEOUT;
+		(void) WaitLatch(MyLatch, events, timeout, compat_wait_event("SyncEngineLauncher"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+	proc_exit(0);
+}

@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * org.c
+ *		Organisations: where they are read from, and with what credential.
+ *
+ * IDENTIFICATION
+ *		src/org.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "errors.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "org.h"
+#include "session.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+/* Keys of sync_connect's options; an unknown key is more likely a slip. */
+static const struct
+{
+	const char *name;
+	enum jbvType type;
+}			known_options[] = {
+	{"api_versions", jbvObject},
+	{"delete_behaviour", jbvString},
+	{"delete_threshold_count", jbvNumeric},
+	{"delete_threshold_percent", jbvNumeric},
+	{"entities", jbvArray},
+	{"exclude", jbvArray},
+	{"rate_share", jbvNumeric},
+	{"secret_file", jbvString},
+};
+
+static Failure
+stopped(const char *message, const char *hint)
+{
+	Failure		failure = {SQLSTATE_ORG_STOPPED, message, hint};
+
+	return failure;
+}
+
+bool
+org_installation_is_ours(void)
+{
+	static Statement select_installation = {
+		"SELECT 1 FROM sync_engine.installation WHERE system_identifier = $1 AND database_oid = $2",
+		2, {INT8OID, OIDOID}
+	};
+	Datum		args[2] = {Int64GetDatum((int64) GetSystemIdentifier()), ObjectIdGetDatum(MyDatabaseId)};
+
+	return statement_run(&select_installation, args, NULL) > 0;
+}
+
+void
+org_adopt_installation(void)
+{
+	static Statement adopt = {
+		"INSERT INTO sync_engine.installation (system_identifier, database_oid) VALUES ($1, $2) "
+		"ON CONFLICT (only_one) DO UPDATE SET system_identifier = $1, database_oid = $2",
+		2, {INT8OID, OIDOID}
+	};
+	Datum		args[2] = {Int64GetDatum((int64) GetSystemIdentifier()), ObjectIdGetDatum(MyDatabaseId)};
+
+	(void) statement_run(&adopt, args, NULL);
+}
+
+char *
+org_check_base_url(const char *base_url)
+{
+	Origin		origin;
+	OriginRule	rule;
+	char		error[256];
+	char		canonical[ORIGIN_MAX_TEXT];
+
+	if (!origin_parse(base_url, &origin, error, sizeof(error)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("base_url is not valid: %s", error),
+				 errhint("Write a scheme and a host, as in https://api.planningcenteronline.com."),
+				 errhidestmt(true)));
+	origin_format(&origin, canonical, sizeof(canonical));
+	if (!origin_allowed(guc_allowed_hosts, &origin, &rule))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("base_url %s is not in sync_engine.allowed_hosts", canonical),
+				 errhint("An administrator can add it: ALTER SYSTEM SET sync_engine.allowed_hosts = '%s, %s'.",
+						 guc_allowed_hosts, origin.https ? origin.host : canonical),
+				 errhidestmt(true)));
+	return pstrdup(canonical);
+}
+
+void
+org_check_options(Jsonb *options)
+{
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	const bool	skip_nested = true;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhidestmt(true)));
+
+	iterator = JsonbIteratorInit(&options->root);
+	token = JsonbIteratorNext(&iterator, &value, skip_nested);
+	while ((token = JsonbIteratorNext(&iterator, &value, skip_nested)) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+		int			option = -1;
+		enum jbvType type;
+
+		for (int i = 0; i < lengthof(known_options); i++)
+		{
+			if (strcmp(known_options[i].name, name) == 0)
+				option = i;
+		}
+		if (option < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" does not exist", name),
+					 errhint("Options are api_versions, delete_behaviour, delete_threshold_count, "
+							 "delete_threshold_percent, entities, exclude, rate_share, secret_file."),
+					 errhidestmt(true)));
+
+		(void) JsonbIteratorNext(&iterator, &value, skip_nested);
+		type = value.type == jbvBinary ?
+			(JsonContainerIsObject(value.val.binary.data) ? jbvObject : jbvArray) : value.type;
+		if (type != known_options[option].type)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must be %s", name,
+							known_options[option].type == jbvNumeric ? "a number" :
+							known_options[option].type == jbvString ? "a string" :
+							known_options[option].type == jbvArray ? "an array" : "an object"),
+					 errhidestmt(true)));
+		if (strcmp(name, "rate_share") == 0)
+		{
+			int			share = DatumGetInt32(DirectFunctionCall1(numeric_int4,
+																  NumericGetDatum(value.val.numeric)));
+
+			if (share < 1 || share > 100)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"rate_share\" must be from 1 to 100 percent"),
+						 errhidestmt(true)));
+		}
+	}
+}
+
+/*
+ * open_credential: the credential's part of org_load.
+ */
+static bool
+open_credential(Org *org, Failure *failure)
+{
+	static Statement select_credential = {
+		"SELECT sealed FROM sync_engine.credential WHERE org = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(org->name)};
+	bytea	   *sealed;
+	char	   *error;
+	char	   *hint;
+	bool		isnull;
+
+	if (!org_installation_is_ours())
+	{
+		*failure = stopped("this is a copy of the database that the credentials were stored in",
+						   "Call sync_adopt() if this copy may use them, or sync_connect with others.");
+		return false;
+	}
+	if (statement_run(&select_credential, args, NULL) == 0)
+	{
+		*failure = stopped("the organisation has no credential", "Call sync_connect.");
+		return false;
+	}
+	sealed = DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	if (!credential_open(org->name, sealed, &org->credential, &error, &hint))
+	{
+		*failure = stopped(error, hint);
+		return false;
+	}
+	org->budget_key = credential_budget_key(&org->credential, org->base_url);
+	return true;
+}
+
+Org *
+org_load(const char *name, Failure *failure)
+{
+	static Statement select_org = {
+		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::int "
+		"FROM sync_engine.org WHERE org = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(name)};
+	Org		   *org = palloc0(sizeof(Org));
+	Origin		origin;
+	char		error[256];
+	char	   *status;
+
+	if (statement_run(&select_org, args, NULL) == 0)
+	{
+		*failure = stopped("the organisation does not exist any more", NULL);
+		return NULL;
+	}
+	org->name = pstrdup(name);
+	org->base_url = result_text(0, 1);
+	org->pco_organization_id = result_text(0, 5);
+	org->rate_share = (int) result_int64(0, 6, 100);
+	status = result_text(0, 2);
+	if (strcmp(status, "stopped") == 0)
+	{
+		*failure = stopped(result_text(0, 3), result_text(0, 4));
+		return NULL;
+	}
+	if (strcmp(status, "disconnected") == 0)
+	{
+		*failure = stopped("the organisation is disconnected", "Call sync_connect.");
+		return NULL;
+	}
+	if (!origin_parse(org->base_url, &origin, error, sizeof(error)) ||
+		!origin_allowed(guc_allowed_hosts, &origin, &org->rule))
+	{
+		*failure = stopped(psprintf("%s is not in sync_engine.allowed_hosts", org->base_url),
+						   "An administrator can add it to sync_engine.allowed_hosts.");
+		return NULL;
+	}
+	return open_credential(org, failure) ? org : NULL;
+}
+
+void
+org_forget_secret(Org *org)
+{
+	explicit_bzero(&org->credential, sizeof(org->credential));
+}
+
+void
+org_stop(const char *name, const Failure *failure)
+{
+	static Statement stop = {
+		"UPDATE sync_engine.org SET status = 'stopped', sqlstate = $2, error = $3, hint = $4 "
+		"WHERE org = $1 AND status = 'active'",
+		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[4] = {CStringGetTextDatum(name), CStringGetTextDatum(failure->sqlstate),
+		CStringGetTextDatum(failure->message),
+	CStringGetTextDatum(failure->hint ? failure->hint : "")};
+
+	(void) statement_run(&stop, args, NULL);
+}
+
+bool
+org_remember_id(Org *org, const char *pco_organization_id)
+{
+	static Statement remember = {
+		"UPDATE sync_engine.org SET pco_organization_id = $2 "
+		"WHERE org = $1 AND pco_organization_id IS NULL",
+		2, {TEXTOID, TEXTOID}
+	};
+	static Statement reread = {
+		"SELECT pco_organization_id FROM sync_engine.org WHERE org = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(org->name), CStringGetTextDatum(pco_organization_id)};
+	char	   *stored;
+
+	(void) statement_run(&remember, args, NULL);
+	if (statement_run(&reread, args, NULL) == 0)
+		return false;
+	stored = result_text(0, 1);
+	return stored != NULL && strcmp(stored, pco_organization_id) == 0;
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * org.h
+ *		Organisations: where they are read from, and with what credential.
+ *
+ * IDENTIFICATION
+ *		src/org.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_ORG_H
+#define SYNC_ENGINE_ORG_H
+
+#include "credential.h"
+#include "origin.h"
+#include "queue.h"
+#include "utils/jsonb.h"
+
+typedef struct Org
+{
+	char	   *name;
+	char	   *base_url;
+	OriginRule	rule;
+	Credential	credential;
+	uint64		budget_key;
+	int			rate_share;		/* percent of the rate limit */
+	char	   *pco_organization_id;	/* NULL before the first contact */
+} Org;
+
+/*
+ * Loads an org into the current memory context.  NULL with the failure if it
+ * cannot be synced: stopped, disconnected, host not allowed, no key, a copy
+ * of the cluster that made the credential.
+ */
+extern Org *org_load(const char *name, Failure *failure);
+
+/* Wipes the secret. */
+extern void org_forget_secret(Org *org);
+
+/* Stops an org until somebody acts. */
+extern void org_stop(const char *name, const Failure *failure);
+
+/* Remembers PCO's id of the organisation; false if another one is stored. */
+extern bool org_remember_id(Org *org, const char *pco_organization_id);
+
+/* This cluster and database, as stored in sync_engine.installation. */
+extern bool org_installation_is_ours(void);
+extern void org_adopt_installation(void);
+
+/* Raises an error unless the text is a base URL on an allowed host. */
+extern char *org_check_base_url(const char *base_url);
+
+/* Raises an error unless these are options that we know. */
+extern void org_check_options(Jsonb *options);
+
+#endif							/* SYNC_ENGINE_ORG_H */

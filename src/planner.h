@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * planner.h
+ *		Turns a queued run into jobs.
+ *
+ * IDENTIFICATION
+ *		src/planner.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_PLANNER_H
+#define SYNC_ENGINE_PLANNER_H
+
+/*
+ * Plans the next queued run: pulls in missing parents, sorts the entities by
+ * the dependency graph, makes the jobs.  Within a transaction of a lane.
+ * False if no run is queued.
+ */
+extern bool planner_plan_next_run(void);
+
+#endif							/* SYNC_ENGINE_PLANNER_H */

@@ -1,0 +1,301 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *		Transactions of the engine, and SQL within them.
+ *
+ * Every statement of the engine runs as the owner of the extension (or, on
+ * data tables, of the tables), under SECURITY_RESTRICTED_OPERATION, so that a
+ * trigger or a default of somebody else's cannot act with more rights, and
+ * with a pinned search_path, so that it cannot be made to mean another thing.
+ *
+ * IDENTIFICATION
+ *		src/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "session.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define EXTENSION_NAME	"sync_engine"
+
+/* of the lane's open transaction */
+static OwnerScope lane_scope;
+static MemoryContext lane_context;
+static Oid	extension_owner = InvalidOid;
+
+/*
+ * prepare_statement: plans on first use; the plan outlives transactions.
+ */
+static void
+prepare_statement(Statement *statement)
+{
+	if (statement->plan == NULL)
+	{
+		MemoryContext context = CurrentMemoryContext;
+		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+
+		if (plan == NULL)
+			elog(ERROR, "could not plan \"%s\": %s", statement->sql,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		statement->plan = plan;
+		MemoryContextSwitchTo(context);
+	}
+}
+
+/*
+ * execute: leaves the caller in its memory context, which SPI does not.
+ */
+static uint64
+execute(Statement *statement, const Datum *values, const char *nulls, bool read_only)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			result;
+
+	result = SPI_execute_plan(statement->plan, (Datum *) values, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	MemoryContextSwitchTo(context);
+	return SPI_processed;
+}
+
+uint64
+statement_run(Statement *statement, const Datum *values, const char *nulls)
+{
+	const bool	read_only = false;
+
+	prepare_statement(statement);
+	return execute(statement, values, nulls, read_only);
+}
+
+uint64
+statement_run_latest(Statement *statement, const Datum *values, const char *nulls)
+{
+	const bool	read_only = true;	/* = use the snapshot as it is */
+	uint64		rows;
+
+	prepare_statement(statement);
+	PushActiveSnapshot(GetLatestSnapshot());
+	rows = execute(statement, values, nulls, read_only);
+	PopActiveSnapshot();
+	return rows;
+}
+
+char *
+result_text(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+int64
+result_int64(uint64 row, int column, int64 if_null)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	if (isnull)
+		return if_null;
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT4OID)
+		return DatumGetInt32(value);
+	return DatumGetInt64(value);
+}
+
+bool
+result_bool(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+TimestampTz
+result_timestamp(uint64 row, int column, TimestampTz if_null)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? if_null : DatumGetTimestampTz(value);
+}
+
+/*
+ * lookup_extension: the extension's row; false if it is not there.
+ */
+static bool
+lookup_extension(Oid *owner, Oid *namespace)
+{
+	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		Form_pg_extension extension = (Form_pg_extension) GETSTRUCT(tuple);
+
+		*owner = extension->extowner;
+		*namespace = extension->extnamespace;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
+}
+
+static void
+become(Oid user)
+{
+	Oid			previous;
+	int			security;
+
+	GetUserIdAndSecContext(&previous, &security);
+
+	/*
+	 * LOCAL_USERID_CHANGE lets the change end with the transaction;
+	 * RESTRICTED_OPERATION keeps code that runs below us from leaving
+	 * anything in the session.
+	 */
+	SetUserIdAndSecContext(user, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
+
+void
+owner_scope_enter(OwnerScope *scope)
+{
+	Oid			namespace;
+
+	if (!lookup_extension(&extension_owner, &namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	scope->guc_level = NewGUCNestLevel();
+	become(extension_owner);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("row_security", "off", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+owner_scope_leave(OwnerScope *scope)
+{
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->security);
+}
+
+bool
+session_begin(const char *activity)
+{
+	Oid			extension;
+
+	Assert(!IsTransactionState());
+	lane_context = CurrentMemoryContext;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+
+	/* look up, lock, look up again: DROP EXTENSION may be under way */
+	extension = get_extension_oid(EXTENSION_NAME, true);
+	if (OidIsValid(extension))
+	{
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		extension = get_extension_oid(EXTENSION_NAME, true);
+	}
+	if (!OidIsValid(extension))
+	{
+		session_abort();
+		return false;
+	}
+
+	SPI_connect();
+	owner_scope_enter(&lane_scope);
+	pgstat_report_activity(STATE_RUNNING, activity);
+	return true;
+}
+
+void
+session_commit(bool durable)
+{
+	/*
+	 * A page and its cursor are lost together or not at all, so a page need
+	 * not wait for the disk; what frees or ends something must.
+	 */
+	if (!durable)
+		(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	SPI_finish();
+	owner_scope_leave(&lane_scope);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(lane_context);
+}
+
+void
+session_abort(void)
+{
+	AbortOutOfAnyTransaction();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(lane_context);
+}
+
+void
+session_become_table_owner(void)
+{
+	become(session_table_owner());
+}
+
+void
+session_become_extension_owner(void)
+{
+	become(extension_owner);
+}
+
+Oid
+session_table_owner(void)
+{
+	Oid			owner;
+
+	if (guc_table_owner[0] == '\0')
+		return extension_owner;
+	owner = get_role_oid(guc_table_owner, true);
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" of sync_engine.table_owner does not exist", guc_table_owner),
+				 errhint("Create the role, or set sync_engine.table_owner to an existing one.")));
+	return owner;
+}
+
+Oid
+session_extension_namespace(void)
+{
+	Oid			owner;
+	Oid			namespace = InvalidOid;
+
+	(void) lookup_extension(&owner, &namespace);
+	return namespace;
+}

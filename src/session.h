@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.h
+ *		Transactions of the engine, and SQL within them.
+ *
+ * IDENTIFICATION
+ *		src/session.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_SESSION_H
+#define SYNC_ENGINE_SESSION_H
+
+#include "executor/spi.h"
+
+#define STATEMENT_MAX_ARGS	32
+
+/*
+ * Advisory lock tags of users have 1 or 2 in their fourth field; ours cannot
+ * meet them.
+ */
+#define ENGINE_LOCK_SPACE	0x5345	/* "SE" */
+
+/*
+ * Statement: SQL text with its argument types, planned once per process.
+ * Declare it static; the plan re-plans itself after DDL.
+ */
+typedef struct Statement
+{
+	const char *sql;
+	int			nargs;
+	Oid			types[STATEMENT_MAX_ARGS];
+	SPIPlanPtr	plan;
+} Statement;
+
+/*
+ * Runs a statement under SPI; returns the number of rows (SPI_processed).
+ * Unlike SPI itself, leaves the caller in its memory context.
+ */
+extern uint64 statement_run(Statement *statement, const Datum *values, const char *nulls);
+
+/* The same, seeing what is committed now, whatever the caller's snapshot. */
+extern uint64 statement_run_latest(Statement *statement, const Datum *values, const char *nulls);
+
+/* Columns of the last result: copies in the context that was current. */
+extern char *result_text(uint64 row, int column);	/* NULL = SQL NULL */
+extern int64 result_int64(uint64 row, int column, int64 if_null);
+extern bool result_bool(uint64 row, int column);
+extern TimestampTz result_timestamp(uint64 row, int column, TimestampTz if_null);
+
+/*
+ * A transaction of a lane: extension present and not being dropped, running
+ * as its owner, restricted, with a pinned search_path.  False, with nothing
+ * open, when the extension is gone.
+ */
+extern bool session_begin(const char *activity);
+extern void session_commit(bool durable);
+extern void session_abort(void);
+
+/* Switches the identity, between begin and commit. */
+extern void session_become_table_owner(void);
+extern void session_become_extension_owner(void);
+
+/*
+ * Runs the engine's own SQL in a user's backend: as the extension's owner,
+ * restricted, pinned; ends itself if an error unwinds the transaction.
+ */
+typedef struct OwnerScope
+{
+	Oid			user;
+	int			security;
+	int			guc_level;
+} OwnerScope;
+
+extern void owner_scope_enter(OwnerScope *scope);
+extern void owner_scope_leave(OwnerScope *scope);
+
+/* Role that owns the data tables; raises an error if it does not exist. */
+extern Oid	session_table_owner(void);
+
+/* Schema of the public functions and views. */
+extern Oid	session_extension_namespace(void);
+
+#endif							/* SYNC_ENGINE_SESSION_H */

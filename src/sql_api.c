@@ -1,0 +1,612 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql_api.c
+ *		The SQL-callable functions: arguments, checks, results.
+ *
+ * They never do HTTP, and hold nothing but a request for those who do.
+ *
+ * IDENTIFICATION
+ *		src/sql_api.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "compat.h"
+#include "credential.h"
+#include "funcapi.h"
+#include "guc.h"
+#include "manifest.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "org.h"
+#include "pgstat.h"
+#include "queue.h"
+#include "session.h"
+#include "shmem.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "wait.h"
+
+PG_FUNCTION_INFO_V1(sync_connect);
+PG_FUNCTION_INFO_V1(sync_disconnect);
+PG_FUNCTION_INFO_V1(sync_adopt);
+PG_FUNCTION_INFO_V1(sync_check);
+PG_FUNCTION_INFO_V1(sync_run);
+PG_FUNCTION_INFO_V1(sync_start);
+PG_FUNCTION_INFO_V1(sync_wait);
+PG_FUNCTION_INFO_V1(sync_cancel);
+PG_FUNCTION_INFO_V1(sync_engine_live_jobs);
+
+/*
+ * require_primary: every function that writes, or waits for one who does.
+ */
+static void
+require_primary(const char *function)
+{
+	shmem_require();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("%s cannot be called on a standby", function),
+				 errhint("Call it on the primary; a promoted standby takes the work over.")));
+	if (!guc_database_is_served(get_database_name(MyDatabaseId)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is not in sync_engine.database_names",
+						get_database_name(MyDatabaseId)),
+				 errhint("An administrator can add it, or empty the setting to serve every database.")));
+}
+
+/*
+ * text_argument: raises an error where it is NULL or empty.
+ */
+static char *
+text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	char	   *value;
+
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	value = text_to_cstring(PG_GETARG_TEXT_PP(number));
+	if (value[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", name)));
+	return value;
+}
+
+/*
+ * hide_statement: an error below us must not log the statement, which has the
+ * secret in it.
+ */
+static void
+hide_statement(void *arg)
+{
+	(void) arg;
+	errhidestmt(true);
+}
+
+static void
+store_credential(const char *org, const Credential *credential)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.credential (org, kind, sealed) VALUES ($1, 'personal_access_token', $2) "
+		"ON CONFLICT (org) DO UPDATE SET kind = EXCLUDED.kind, sealed = EXCLUDED.sealed, updated_at = now()",
+		2, {TEXTOID, BYTEAOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(org), PointerGetDatum(credential_seal(org, credential))};
+
+	(void) statement_run(&upsert, args, NULL);
+}
+
+static void
+store_org(const char *org, const char *base_url, Datum options, bool keep_options)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.org AS o (org, base_url, options) VALUES ($1, $2, coalesce($3, '{}')) "
+		"ON CONFLICT (org) DO UPDATE SET base_url = EXCLUDED.base_url, "
+		"  options = coalesce($3, o.options), status = 'active', error = NULL, sqlstate = NULL, "
+		"  hint = NULL, connected_at = now()",
+		3, {TEXTOID, TEXTOID, JSONBOID}
+	};
+	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(base_url), options};
+	char		nulls[3] = {' ', ' ', keep_options ? 'n' : ' '};
+
+	(void) statement_run(&upsert, args, nulls);
+}
+
+static void
+part_argument(FunctionCallInfo fcinfo, int number, const char *name, char *part)
+{
+	char	   *value = text_argument(fcinfo, number, name);
+
+	if (strlcpy(part, value, CREDENTIAL_MAX_PART) >= CREDENTIAL_MAX_PART)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("%s is longer than %d bytes", name, CREDENTIAL_MAX_PART - 1)));
+	explicit_bzero(value, strlen(value));
+}
+
+/*
+ * sync_connect(org, client_id, secret, refresh_token, base_url, options)
+ */
+Datum
+sync_connect(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback hide = {.callback = hide_statement,.previous = error_context_stack};
+	Credential	credential;
+	OwnerScope	scope;
+	char	   *org;
+	char	   *base_url;
+	bool		keep_options = PG_ARGISNULL(5);
+
+	/* first of all, out of sight */
+	pgstat_report_activity(STATE_RUNNING, "SELECT sync_connect(/* arguments hidden */)");
+	error_context_stack = &hide;
+
+	require_primary("sync_connect");
+	org = text_argument(fcinfo, 0, "org");
+	part_argument(fcinfo, 1, "client_id", credential.client_id);
+	part_argument(fcinfo, 2, "secret", credential.secret);
+	if (!PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("OAuth refresh tokens are not supported yet"),
+				 errhint("Connect with a personal access token: its client id and secret.")));
+	base_url = org_check_base_url(text_argument(fcinfo, 4, "base_url"));
+	if (!keep_options)
+		org_check_options(PG_GETARG_JSONB_P(5));
+
+	SPI_connect();
+	owner_scope_enter(&scope);
+	if (!org_installation_is_ours())
+		org_adopt_installation();
+	store_org(org, base_url, keep_options ? (Datum) 0 : PG_GETARG_DATUM(5), keep_options);
+	store_credential(org, &credential);
+	owner_scope_leave(&scope);
+	SPI_finish();
+
+	explicit_bzero(&credential, sizeof(credential));
+	error_context_stack = hide.previous;
+	PG_RETURN_VOID();
+}
+
+/*
+ * require_org: raises an error unless the org exists and is committed.
+ */
+static void
+require_org(const char *org, bool must_be_committed)
+{
+	static Statement select_org = {
+		"SELECT xmin FROM sync_engine.org WHERE org = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(org)};
+	bool		isnull;
+
+	if (statement_run_latest(&select_org, args, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("org \"%s\" does not exist", org),
+				 errhint("Call sync_connect('%s', client_id, secret) first; sync_orgs shows the orgs there are.", org)));
+	if (must_be_committed &&
+		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
+																				 SPI_tuptable->tupdesc,
+																				 1, &isnull))))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("org \"%s\" is not committed yet", org),
+				 errdetail("It was connected in this transaction, so no lane can see it."),
+				 errhint("COMMIT before you wait for a run.")));
+}
+
+/*
+ * sync_disconnect(org): forgets the credential and stops work; data stay.
+ */
+Datum
+sync_disconnect(PG_FUNCTION_ARGS)
+{
+	static Statement forget_credential = {
+		"DELETE FROM sync_engine.credential WHERE org = $1", 1, {TEXTOID}
+	};
+	static Statement disconnect = {
+		"UPDATE sync_engine.org SET status = 'disconnected', error = NULL, sqlstate = NULL, hint = NULL "
+		"WHERE org = $1", 1, {TEXTOID}
+	};
+	static Statement cancel_runs = {
+		"UPDATE sync_engine.run SET cancel_requested = true "
+		"WHERE org = $1 AND status IN ('queued', 'running')", 1, {TEXTOID}
+	};
+	Datum		args[1];
+	OwnerScope	scope;
+	char	   *org;
+	const bool	must_be_committed = false;
+
+	require_primary("sync_disconnect");
+	org = text_argument(fcinfo, 0, "org");
+	SPI_connect();
+	owner_scope_enter(&scope);
+	require_org(org, must_be_committed);
+	args[0] = CStringGetTextDatum(org);
+	(void) statement_run(&cancel_runs, args, NULL);
+	(void) statement_run(&disconnect, args, NULL);
+	(void) statement_run(&forget_credential, args, NULL);
+	owner_scope_leave(&scope);
+	SPI_finish();
+	shmem_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * sync_adopt(): this copy of the cluster may use its credentials.
+ */
+Datum
+sync_adopt(PG_FUNCTION_ARGS)
+{
+	OwnerScope	scope;
+
+	require_primary("sync_adopt");
+	SPI_connect();
+	owner_scope_enter(&scope);
+	org_adopt_installation();
+	owner_scope_leave(&scope);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+static List *
+name_list(ArrayType *array, const char *argument)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+	List	   *names = NIL;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("%s must be a one-dimensional array", argument)));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not contain nulls", argument)));
+		names = lappend(names, TextDatumGetCString(values[i]));
+	}
+	if (names == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", argument),
+				 errhint("Name entities, as in ARRAY['Person'], or pass NULL for the org's profile.")));
+	return names;
+}
+
+/*
+ * profile: the entities of an org that its options name, less those that they
+ * exclude; all that can be synced if they name none.
+ */
+static List *
+profile(const char *org)
+{
+	static Statement select_options = {
+		"SELECT ARRAY(SELECT jsonb_array_elements_text(options->'entities')), "
+		"  ARRAY(SELECT jsonb_array_elements_text(options->'exclude')) "
+		"FROM sync_engine.org WHERE org = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(org)};
+	ArrayType  *wanted;
+	ArrayType  *excluded;
+	bool		isnull;
+	List	   *names = NIL;
+
+	(void) statement_run_latest(&select_options, args, NULL);
+	wanted = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	excluded = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (ARR_NDIM(wanted) > 0)
+		names = name_list(wanted, "option \"entities\"");
+	names = manifest_resolve(names);
+	if (ARR_NDIM(excluded) > 0)
+		names = list_difference(names, manifest_resolve(name_list(excluded, "option \"exclude\"")));
+	return names;
+}
+
+static char *
+one_of(FunctionCallInfo fcinfo, int number, const char *name, const char *const *words, int n)
+{
+	char	   *value = text_argument(fcinfo, number, name);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(words[i], value) == 0)
+			return value;
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", words[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s \"%s\" does not exist", name, value),
+			 errhint("Write one of: %s.", list.data)));
+}
+
+/*
+ * read_request: the arguments of sync_run and sync_start, checked.  Within an
+ * owner scope.
+ */
+static void
+read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *request)
+{
+	static const char *const modes[] = {"auto", "full", "delta", "reconcile"};
+	static const char *const executions[] = {"sequential", "parallel", "hybrid"};
+
+	request->kind = "sync";
+	request->org = text_argument(fcinfo, 0, "org");
+	request->mode = one_of(fcinfo, 2, "mode", modes, lengthof(modes));
+	if (strcmp(request->mode, "auto") != 0 && strcmp(request->mode, "full") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("mode \"%s\" is not supported yet", request->mode),
+				 errhint("Use mode 'full'; it writes only what has changed.")));
+	request->execution = one_of(fcinfo, 3, "execution", executions, lengthof(executions));
+	if (PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "priority")));
+	request->priority = PG_GETARG_INT32(4);
+	request->role = GetSessionUserId();
+	require_org(request->org, must_be_committed);
+	request->entities = PG_ARGISNULL(1) ? profile(request->org) :
+		manifest_resolve(name_list(PG_GETARG_ARRAYTYPE_P(1), "entities"));
+}
+
+/*
+ * return_rows: the last result of SPI as the function's rows.
+ */
+static void
+return_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int			n = SPI_tuptable->tupdesc->natts;
+		Datum	   *values = palloc(sizeof(Datum) * n);
+		bool	   *nulls = palloc(sizeof(bool) * n);
+
+		for (int i = 0; i < n; i++)
+			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+/*
+ * sync_run(org, entities, mode, execution, priority): waits; a row an entity.
+ */
+Datum
+sync_run(PG_FUNCTION_ARGS)
+{
+	static Statement select_jobs = {
+		"SELECT run_id, product, entity, mode, status, fetched, inserted, updated, unchanged, deleted, "
+		"  dead_lettered, requests, finished_at - started_at, "
+		"  error || coalesce(E'\\n' || hint, '') "
+		"FROM sync_engine.job WHERE run_id = $1 ORDER BY job_id",
+		1, {INT8OID}
+	};
+	static Statement select_run = {
+		"SELECT error FROM sync_engine.run WHERE run_id = $1 AND error IS NOT NULL",
+		1, {INT8OID}
+	};
+	RunRequest	request;
+	OwnerScope	scope;
+	Datum		args[1];
+	int64		run_id;
+	const bool	must_be_committed = true;
+
+	require_primary("sync_run");
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	owner_scope_enter(&scope);
+	read_request(fcinfo, must_be_committed, &request);
+	owner_scope_leave(&scope);
+
+	run_id = wait_run_request(&request);
+
+	owner_scope_enter(&scope);
+	args[0] = Int64GetDatum(run_id);
+	if (statement_run_latest(&select_run, args, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run " INT64_FORMAT " could not be planned: %s", run_id, result_text(0, 1))));
+	(void) statement_run_latest(&select_jobs, args, NULL);
+	return_rows(fcinfo);
+	owner_scope_leave(&scope);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * sync_start(org, entities, mode, execution, priority): enqueues in the
+ * caller's transaction; the run's id.
+ */
+Datum
+sync_start(PG_FUNCTION_ARGS)
+{
+	RunRequest	request;
+	OwnerScope	scope;
+	int64		run_id;
+	const bool	must_be_committed = false;
+
+	require_primary("sync_start");
+	SPI_connect();
+	owner_scope_enter(&scope);
+	read_request(fcinfo, must_be_committed, &request);
+	run_id = queue_enqueue(&request);
+	owner_scope_leave(&scope);
+	SPI_finish();
+	shmem_wake_at_commit();
+	PG_RETURN_INT64(run_id);
+}
+
+/*
+ * sync_wait(run_id, timeout): the run's status, at its end or at the timeout.
+ */
+Datum
+sync_wait(PG_FUNCTION_ARGS)
+{
+	int64		timeout_ms = -1;
+
+	require_primary("sync_wait");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "run_id")));
+	if (!PG_ARGISNULL(1))
+	{
+		Interval   *timeout = PG_GETARG_INTERVAL_P(1);
+
+		timeout_ms = timeout->time / 1000 +
+			((int64) timeout->day + (int64) timeout->month * DAYS_PER_MONTH) * SECS_PER_DAY * 1000;
+		if (timeout_ms < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("timeout must not be negative")));
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(wait_run(PG_GETARG_INT64(0), timeout_ms)));
+}
+
+/*
+ * sync_cancel(run_id): whether there was something to cancel.
+ */
+Datum
+sync_cancel(PG_FUNCTION_ARGS)
+{
+	static Statement request_cancel = {
+		"UPDATE sync_engine.run SET cancel_requested = true "
+		"WHERE run_id = $1 AND status IN ('queued', 'running') AND NOT cancel_requested",
+		1, {INT8OID}
+	};
+	static Statement exists = {
+		"SELECT 1 FROM sync_engine.run WHERE run_id = $1", 1, {INT8OID}
+	};
+	Datum		args[1];
+	OwnerScope	scope;
+	bool		changed;
+
+	require_primary("sync_cancel");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "run_id")));
+	args[0] = PG_GETARG_DATUM(0);
+	SPI_connect();
+	owner_scope_enter(&scope);
+	changed = statement_run(&request_cancel, args, NULL) > 0;
+	if (!changed && statement_run(&exists, args, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("run " INT64_FORMAT " does not exist", PG_GETARG_INT64(0)),
+				 errhint("See sync_runs for the runs.")));
+	owner_scope_leave(&scope);
+	SPI_finish();
+	if (changed)
+		shmem_wake_at_commit();
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * sync_check(org): asks each product, by a lane, whether the token may.
+ */
+Datum
+sync_check(PG_FUNCTION_ARGS)
+{
+	static Statement select_products = {
+		"SELECT product || '.access' FROM sync_engine.manifest_product ORDER BY product", 0, {0}
+	};
+	static Statement select_access = {
+		"SELECT j.product, coalesce(a.accessible AND j.status = 'succeeded', false), "
+		"  coalesce(j.error || coalesce(E'\\n' || j.hint, ''), a.detail) "
+		"FROM sync_engine.job j LEFT JOIN sync_engine.product_access a USING (org, product) "
+		"WHERE j.run_id = $1 ORDER BY j.product",
+		1, {INT8OID}
+	};
+	RunRequest	request = {.kind = "check",.mode = "auto",.execution = "parallel",
+	.role = GetSessionUserId()};
+	OwnerScope	scope;
+	Datum		args[1];
+	uint64		n;
+	const bool	must_be_committed = true;
+
+	require_primary("sync_check");
+	InitMaterializedSRF(fcinfo, 0);
+	request.org = text_argument(fcinfo, 0, "org");
+	SPI_connect();
+	owner_scope_enter(&scope);
+	require_org(request.org, must_be_committed);
+	n = statement_run(&select_products, NULL, NULL);
+	for (uint64 i = 0; i < n; i++)
+		request.entities = lappend(request.entities, makeString(result_text(i, 1)));
+	owner_scope_leave(&scope);
+
+	args[0] = Int64GetDatum(wait_run_request(&request));
+
+	owner_scope_enter(&scope);
+	(void) statement_run_latest(&select_access, args, NULL);
+	return_rows(fcinfo);
+	owner_scope_leave(&scope);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * sync_engine.live_jobs(): what the lanes of this database do now.
+ */
+Datum
+sync_engine_live_jobs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		LaneSlot	copy;
+
+		LWLockAcquire(shared->lock, LW_SHARED);
+		copy = shared->lanes[i];
+		LWLockRelease(shared->lock);
+		if (!copy.ready || copy.database != MyDatabaseId)
+			continue;
+		for (int k = 0; k < MAX_LANE_JOBS; k++)
+		{
+			const LiveJob *job = &copy.jobs[k];
+			Datum		values[7];
+			bool		nulls[7] = {false};
+
+			if (job->job_id == 0)
+				continue;
+			values[0] = Int64GetDatum(job->job_id);
+			values[1] = Int32GetDatum(copy.pid);
+			values[2] = Int64GetDatum(job->fetched);
+			values[3] = Int64GetDatum(job->expected);
+			nulls[3] = job->expected < 0;
+			values[4] = Int64GetDatum(job->requests);
+			values[5] = Int32GetDatum(job->in_flight);
+			values[6] = CStringGetTextDatum(job->waiting);
+			nulls[6] = job->waiting[0] == '\0';
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}

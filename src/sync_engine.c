@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * sync_engine.c
+ *		Loads the extension: settings, shared memory, launcher.
+ *
+ * IDENTIFICATION
+ *		src/sync_engine.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "fmgr.h"
+#include "guc.h"
+#include "launcher.h"
+#include "miscadmin.h"
+#include "shmem.h"
+
+COMPAT_MODULE_MAGIC("sync_engine", "0.1.0");
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	/* without preloading, every function says how to preload */
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	guc_define();
+	if (IsBinaryUpgrade)
+		return;
+	shmem_install_hooks();
+	launcher_register();
+}

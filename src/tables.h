@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * tables.h
+ *		Data tables and the live views over them.
+ *
+ * IDENTIFICATION
+ *		src/tables.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_TABLES_H
+#define SYNC_ENGINE_TABLES_H
+
+#include "manifest.h"
+
+typedef struct DataTable
+{
+	Oid			relation;
+	uint64		shape;			/* of its columns; seeds the record hash */
+} DataTable;
+
+/*
+ * Finds the table of an entity, and makes it, its missing columns and its
+ * view where needed.  Making the table resets its sync state.  Within a
+ * transaction of a lane, as the extension's owner.
+ */
+extern DataTable tables_ensure(const Entity *entity);
+
+/* SQL type of a column. */
+extern const char *tables_sql_type(ColumnType type);
+
+#endif							/* SYNC_ENGINE_TABLES_H */

@@ -1,0 +1,300 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *		How a user's backend waits for a run.
+ *
+ * The backend sleeps on its latch; a lane wakes it when a run moves.  What it
+ * sees are committed rows under the latest snapshot, so that a caller in
+ * REPEATABLE READ sees progress too.
+ *
+ * IDENTIFICATION
+ *		src/wait.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "blockers.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "inbox.h"
+#include "miscadmin.h"
+#include "session.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "wait.h"
+
+/*
+ * A wake-up can be lost with its lane, and a lock that we hold is noticed by
+ * looking; both are rare, so the pause may be long enough to cost nothing.
+ */
+#define WAIT_POLL_MS	200
+
+/* Progress notices of one run come so often at the most. */
+#define NOTICE_MS		1000
+
+/* What was shown of a run so far. */
+typedef struct Progress
+{
+	TimestampTz shown_at;
+	List	   *ended;			/* job ids (int64 *) that were shown as ended */
+} Progress;
+
+/*
+ * run_status: as committed now; raises an error if there is no such run, or
+ * if only we can see it.
+ */
+static char *
+run_status(int64 run_id, MemoryContext context)
+{
+	static Statement select_status = {
+		"SELECT status FROM sync_engine.run WHERE run_id = $1",
+		1, {INT8OID}
+	};
+	static Statement select_creator = {
+		"SELECT xmin FROM sync_engine.run WHERE run_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+	OwnerScope	scope;
+	char	   *status = NULL;
+	bool		isnull;
+
+	SPI_connect();
+	owner_scope_enter(&scope);
+	if (statement_run_latest(&select_creator, args, NULL) > 0 &&
+		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
+																				 SPI_tuptable->tupdesc,
+																				 1, &isnull))))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run " INT64_FORMAT " is not committed yet", run_id),
+				 errdetail("It was started in this transaction, so no lane can see it."),
+				 errhint("COMMIT before you wait for it.")));
+	if (statement_run_latest(&select_status, args, NULL) > 0)
+		status = MemoryContextStrdup(context, result_text(0, 1));
+	owner_scope_leave(&scope);
+	SPI_finish();
+	if (status == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("run " INT64_FORMAT " does not exist", run_id),
+				 errhint("See sync_runs for the runs.")));
+	return status;
+}
+
+static bool
+was_shown(const Progress *progress, int64 job_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, progress->ended)
+	{
+		if (*(int64 *) lfirst(cell) == job_id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * show_progress: a notice for each entity that ended, and now and then for
+ * each one that is being read.
+ */
+static void
+show_progress(int64 run_id, Progress *progress, MemoryContext context)
+{
+	static Statement select_jobs = {
+		"SELECT j.job_id, j.entity, j.status, j.status NOT IN ('queued', 'running', 'paused', 'held'), "
+		"  to_char(j.fetched, 'FM999,999,999,990'), to_char(j.expected, 'FM999,999,999,990'), "
+		"  to_char(j.inserted, 'FM999,999,999,990'), to_char(j.updated, 'FM999,999,999,990'), "
+		"  to_char(j.unchanged, 'FM999,999,999,990'), j.dead_lettered::text, j.requests::text, "
+		"  coalesce(j.error, a.error) "
+		"FROM sync_engine.job j LEFT JOIN LATERAL (SELECT error FROM sync_engine.activity a "
+		"  WHERE a.job_id = j.job_id AND a.status = 'retrying' LIMIT 1) a ON true "
+		"WHERE j.run_id = $1 AND (j.status <> 'queued' OR j.error IS NOT NULL) ORDER BY j.job_id",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = TimestampDifferenceExceeds(progress->shown_at, now, NOTICE_MS);
+	OwnerScope	scope;
+	uint64		n;
+
+	SPI_connect();
+	owner_scope_enter(&scope);
+	n = statement_run_latest(&select_jobs, args, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64		job_id = result_int64(i, 1, 0);
+		char	   *error = result_text(i, 12);
+		char	   *expected = result_text(i, 6);
+
+		if (result_bool(i, 4))
+		{
+			MemoryContext old;
+			int64	   *shown;
+
+			if (was_shown(progress, job_id))
+				continue;
+			ereport(NOTICE,
+					(errmsg("%s %s: %s fetched, %s inserted, %s updated, %s unchanged, %s dead-lettered%s%s",
+							result_text(i, 2), result_text(i, 3), result_text(i, 5), result_text(i, 7),
+							result_text(i, 8), result_text(i, 9), result_text(i, 10),
+							error ? ": " : "", error ? error : "")));
+			old = MemoryContextSwitchTo(context);
+			shown = palloc(sizeof(int64));
+			*shown = job_id;
+			progress->ended = lappend(progress->ended, shown);
+			MemoryContextSwitchTo(old);
+		}
+		else if (due)
+			ereport(NOTICE,
+					(errmsg("%s: %s%s%s fetched, %s requests%s%s",
+							result_text(i, 2), result_text(i, 5),
+							expected ? " of " : "", expected ? expected : "", result_text(i, 11),
+							error ? ": " : "", error ? error : "")));
+	}
+	owner_scope_leave(&scope);
+	SPI_finish();
+	if (due)
+		progress->shown_at = now;
+}
+
+static void
+sleep_on_latch(long timeout_ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms,
+					 compat_wait_event("SyncEngineWait"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * check_own_locks: the run cannot go on while this transaction holds a lock
+ * that it needs.
+ */
+static void
+check_own_locks(const WaiterSlot *waiter)
+{
+	if (waiter->blocks_lane || blockers_include_me())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+				 errmsg("deadlock detected"),
+				 errdetail("This transaction waits for a run that waits for a lock which this transaction holds."),
+				 errhint("COMMIT before you wait for a run.")));
+}
+
+static bool
+has_ended(const char *status)
+{
+	return strcmp(status, "queued") != 0 && strcmp(status, "running") != 0 &&
+		strcmp(status, "paused") != 0;
+}
+
+/*
+ * watch: until the run has ended or the time is over; its status.
+ */
+static char *
+watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "waiting for a run",
+												  ALLOCSET_SMALL_SIZES);
+	Progress	progress = {.shown_at = GetCurrentTimestamp()};
+	char	   *status;
+
+	for (;;)
+	{
+		long		timeout = WAIT_POLL_MS;
+
+		status = run_status(run_id, context);
+		if (show)
+			show_progress(run_id, &progress, context);
+		if (has_ended(status))
+			break;
+		if (deadline != DT_NOEND)
+		{
+			timeout = Min(timeout, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline));
+			if (timeout <= 0)
+				break;
+		}
+		check_own_locks(waiter);
+		sleep_on_latch(timeout);
+	}
+	status = pstrdup(status);
+	return status;
+}
+
+/*
+ * wait_for_number: until a lane has enqueued the request.
+ */
+static int64
+wait_for_number(WaiterSlot *waiter)
+{
+	DatabaseSlot *database = shmem_database_slot(MyDatabaseId);
+
+	for (;;)
+	{
+		WaiterState state = *(volatile WaiterState *) &waiter->state;
+
+		if (state == WAITER_WATCHING)
+			return waiter->run_id;
+		if (state == WAITER_REJECTED)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the run could not be started: %s", waiter->error)));
+		if (pg_atomic_read_u32(&database->no_worker) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("no background worker slot is free for a lane"),
+					 errhint("Increase max_worker_processes, or try again when other workers have ended.")));
+		sleep_on_latch(WAIT_POLL_MS);
+	}
+}
+
+int64
+wait_run_request(const RunRequest *request)
+{
+	WaiterSlot *waiter = inbox_request_run(request);
+	volatile int64 run_id = 0;
+	const bool	show = strcmp(request->kind, "sync") == 0;
+
+	PG_TRY();
+	{
+		run_id = wait_for_number(waiter);
+		(void) watch(waiter, run_id, DT_NOEND, show);
+	}
+	PG_CATCH();
+	{
+		/* nobody else asked for a run that has not begun */
+		bool		cancel = geterrcode() == ERRCODE_QUERY_CANCELED || run_id == 0;
+
+		inbox_leave(waiter, cancel);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	inbox_leave(waiter, false);
+	return run_id;
+}
+
+char *
+wait_run(int64 run_id, int64 timeout_ms)
+{
+	TimestampTz deadline = timeout_ms < 0 ? DT_NOEND :
+		GetCurrentTimestamp() + timeout_ms * INT64CONST(1000);
+	WaiterSlot *waiter = inbox_watch_run(run_id);
+	char	   *volatile status = NULL;
+	const bool	show = false;
+	const bool	cancel = false;
+
+	PG_TRY();
+	{
+		status = watch(waiter, run_id, deadline, show);
+	}
+	PG_FINALLY();
+	{
+		inbox_leave(waiter, cancel);
+	}
+	PG_END_TRY();
+	return status;
+}

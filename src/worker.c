@@ -1,0 +1,678 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		A lane: one process, one event loop, many jobs of many orgs.
+ *
+ * The loop waits for its latch, the postmaster's death and the HTTP client's
+ * one descriptor at once.  What arrives is handled in short transactions; none
+ * is open while the lane waits.  A lane that has nothing to do leaves.
+ *
+ * IDENTIFICATION
+ *		src/worker.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "errors.h"
+#include "guc.h"
+#include "http.h"
+#include "inbox.h"
+#include "job.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "planner.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "queue.h"
+#include "session.h"
+#include "shmem.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "worker.h"
+
+/* A lane without work leaves before DROP DATABASE gives up (5 s). */
+#define IDLE_LEAVE_MS		1500
+
+/* After an error of our own, and when somebody's lock was in the way. */
+#define ERROR_RETRY_MS		1000
+#define CONFLICT_RETRY_MS	200
+
+/* Waiting backends are told of progress so often at the most. */
+#define PROGRESS_MS			200
+
+/* A page of 100 records is 0.2 MB; with includes, some MB. */
+#define MAX_BODY_BYTES		PAGE_MAX_BYTES
+
+/* Descriptors that the client may open beside its epoll. */
+#define MAX_CONNECTIONS		128
+
+typedef struct Lane
+{
+	LaneSlot   *slot;
+	DatabaseSlot *database;
+	int64		number;
+	HttpClient *client;
+	WaitEventSet *wait_set;
+	int			http_event;
+	Job		   *jobs[MAX_LANE_JOBS];
+	int			n_jobs;
+	int			first;			/* whose turn it is to send first */
+	bool		look_for_work;
+	TimestampTz next_look;		/* something becomes due */
+	TimestampTz idle_since;		/* 0 = busy */
+	TimestampTz told_at;		/* progress, to waiting backends */
+} Lane;
+
+static Lane lane;
+
+/*
+ * release_slot: on the way out.  Requests under way leave the budgets; a slot
+ * that is still in use tells the launcher that the lane was lost.
+ */
+static void
+release_slot(int code, Datum arg)
+{
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		Job		   *job = lane.jobs[i];
+
+		for (int k = 0; k < job->n_window; k++)
+		{
+			if (job->window[k]->state == REQUEST_IN_FLIGHT)
+				budget_abandon(job->org->budget_key, job->window[k]->sent_at);
+		}
+	}
+	if (lane.client != NULL)
+		http_destroy(lane.client);
+	lane.client = NULL;
+	inbox_give_back();
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	lane.slot->ready = false;
+	lane.slot->procno = NO_PROC;
+	lane.slot->pid = 0;
+	lane.slot->applying_since = 0;
+	for (int i = 0; i < MAX_LANE_JOBS; i++)
+		lane.slot->jobs[i].job_id = 0;
+	LWLockRelease(shared->lock);
+	shmem_wake_launcher();
+}
+
+/*
+ * attach: takes the slot that the launcher prepared; false if it was given to
+ * another lane meanwhile.
+ */
+static bool
+attach(int index)
+{
+	uint32		generation;
+	bool		ours;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	lane.slot = &shared->lanes[index];
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	ours = lane.slot->in_use && lane.slot->generation == generation;
+	if (ours)
+	{
+		lane.slot->pid = MyProcPid;
+		lane.slot->procno = compat_my_procno();
+	}
+	LWLockRelease(shared->lock);
+	if (ours)
+		before_shmem_exit(release_slot, (Datum) 0);
+	return ours;
+}
+
+/*
+ * leave: ends the lane, or returns if work came meanwhile.
+ */
+static void
+leave(TimestampTz next_due)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&lane.database->wanted) != 0)
+	{
+		LWLockRelease(shared->lock);
+		return;
+	}
+	lane.slot->in_use = false;
+	lane.slot->ready = false;
+	lane.database->next_due = next_due;
+	lane.database->failures = 0;
+	LWLockRelease(shared->lock);
+	proc_exit(0);
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * connect_to_database: and make its settings ours.
+ */
+static void
+connect_to_database(void)
+{
+	BackgroundWorkerInitializeConnectionByOid(lane.slot->database, InvalidOid, 0);
+	ProcessConfigFile(PGC_SIGHUP);
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("lock_timeout", "1s");
+	set_option("statement_timeout", "0");
+	set_option("idle_in_transaction_session_timeout", "0");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("default_transaction_read_only", "off");
+	set_option("session_replication_role", "origin");
+	set_option("TimeZone", "UTC");
+	set_option("max_parallel_workers_per_gather", "0");
+	set_option("jit", "off");
+	pgstat_report_appname("sync_engine lane");
+}
+
+/*
+ * take_number: a lane number is used once; see queue.c.
+ */
+static bool
+take_number(void)
+{
+	static Statement next_number = {"SELECT nextval('sync_engine.lane_number')", 0, {0}};
+	bool		durable = true;
+
+	if (!session_begin("starting a lane"))
+		return false;
+	(void) statement_run(&next_number, NULL, NULL);
+	lane.number = result_int64(0, 1, 0);
+	queue_lane_lock_hold(lane.number);
+	session_commit(durable);
+	lane.slot->number = lane.number;
+	return true;
+}
+
+static void
+create_client(void)
+{
+	HttpLimits	limits = {
+		.max_connections = MAX_CONNECTIONS,
+		.max_connections_per_host = MAX_CONNECTIONS,
+		.max_body = MAX_BODY_BYTES,
+		.connect_timeout_ms = 10000,
+		.total_timeout_ms = 90000,	/* PCO's gateway gives up after 60 s */
+		.low_speed_bytes = 100,
+		.low_speed_seconds = 60,
+		.user_agent = "sync_engine/0.1 (PostgreSQL extension)",
+	};
+	char		error[256];
+
+	for (int i = 0; i <= MAX_CONNECTIONS; i++)
+	{
+		if (!AcquireExternalFD())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("sync_engine: no file descriptors for HTTP connections"),
+					 errhint("Increase max_files_per_process.")));
+	}
+	lane.client = http_create(&limits, error, sizeof(error));
+	if (lane.client == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("sync_engine: could not start the HTTP client: %s", error)));
+	lane.wait_set = compat_create_wait_event_set(3);
+	AddWaitEventToSet(lane.wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(lane.wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	lane.http_event = AddWaitEventToSet(lane.wait_set, WL_SOCKET_READABLE, http_fd(lane.client),
+										NULL, NULL);
+}
+
+/*
+ * recover: after an error, as PostgreSQL's own loops do.  Returns a copy of
+ * the error.  FATAL never comes here.
+ */
+static ErrorData *
+recover(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	HOLD_INTERRUPTS();
+	error = CopyErrorData();
+	FlushErrorState();
+	session_abort();
+	MemoryContextSwitchTo(context);
+	lane.slot->applying_since = 0;
+	RESUME_INTERRUPTS();
+	return error;
+}
+
+static bool
+is_conflict(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+/*
+ * handle_job_error: what an error in one job's step means for that job; the
+ * others go on.
+ */
+static void
+handle_job_error(Job *job, ErrorData *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			job_postpone(job, psprintf("somebody holds a lock (%s)", error->message), ERROR_RETRY_MS);
+		else if (is_conflict(error->sqlerrcode))
+			job_postpone(job, error->message, CONFLICT_RETRY_MS);
+		else
+		{
+			Failure		failure = {pstrdup(unpack_sql_state(error->sqlerrcode)), error->message,
+			error->hint};
+
+			ereport(LOG,
+					(errmsg("sync_engine: %s of org \"%s\" failed: %s", job->claim.entity,
+							job->claim.org, error->message),
+					 error->context ? errcontext("%s", error->context) : 0));
+			job_end(job, "failed", &failure);
+		}
+	}
+	PG_CATCH();
+	{
+		/* cannot even say so: leave it to the next lane */
+		error = recover(context);
+		ereport(LOG,
+				(errmsg("sync_engine: could not give up a job: %s", error->message)));
+		proc_exit(1);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * run_step: a step of one job; an error in it is that job's alone.
+ */
+static bool
+run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext context)
+{
+	volatile bool result = false;
+
+	PG_TRY();
+	{
+		result = step(job, arg);
+	}
+	PG_CATCH();
+	{
+		handle_job_error(job, recover(context));
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * start_step: the job is not there yet; `job` has only its claim.
+ */
+static bool
+start_step(Job *unborn, void *arg)
+{
+	Job		   *job = job_start(&unborn->claim, TopMemoryContext, unborn->live);
+
+	if (job != NULL)
+		lane.jobs[lane.n_jobs++] = job;
+	return job != NULL;
+}
+
+/*
+ * start_jobs: begins what was claimed.
+ */
+static void
+start_jobs(List *claimed, MemoryContext context)
+{
+	ListCell   *cell;
+
+	foreach(cell, claimed)
+	{
+		Job			unborn = {.claim = *(ClaimedJob *) lfirst(cell)};
+
+		for (int i = 0; i < MAX_LANE_JOBS && unborn.live == NULL; i++)
+		{
+			if (lane.slot->jobs[i].job_id == 0)
+				unborn.live = &lane.slot->jobs[i];
+		}
+		Assert(unborn.live != NULL);
+		if (!run_step(start_step, &unborn, NULL, context))
+			unborn.live->job_id = 0;
+	}
+}
+
+/*
+ * cancel_runs: ends our jobs of runs that somebody cancels, and the jobs that
+ * nobody holds.
+ */
+static void
+cancel_runs(List *runs)
+{
+	ListCell   *cell;
+
+	foreach(cell, runs)
+	{
+		int64		run_id = *(int64 *) lfirst(cell);
+		bool		durable = true;
+
+		for (int i = 0; i < lane.n_jobs; i++)
+		{
+			Failure		failure = {"57014", "cancelled on request", NULL};
+
+			if (lane.jobs[i]->claim.run_id == run_id && !lane.jobs[i]->over)
+				job_end(lane.jobs[i], "cancelled", &failure);
+		}
+		if (!session_begin("cancelling a run"))
+			return;
+		queue_cancel_waiting_jobs(run_id);
+		session_commit(durable);
+	}
+}
+
+/*
+ * find_work: recovers, cancels, plans, claims.
+ */
+static void
+find_work(MemoryContext context)
+{
+	List	   *runs = NIL;
+	List	   *claimed = NIL;
+	bool		durable = true;
+	bool		planned = true;
+	MemoryContext inner;
+
+	if (!session_begin("looking for work"))
+		leave(DT_NOEND);
+	(void) queue_recover_orphans(lane.number);
+	inner = MemoryContextSwitchTo(context);
+	runs = queue_runs_to_cancel();
+	MemoryContextSwitchTo(inner);
+	session_commit(durable);
+
+	cancel_runs(runs);
+
+	/* a transaction for each: planning one run must not hold up another's */
+	while (planned)
+	{
+		if (!session_begin("planning a run"))
+			return;
+		planned = planner_plan_next_run();
+		session_commit(durable);
+	}
+
+	if (!session_begin("claiming jobs"))
+		return;
+	MemoryContextSwitchTo(context);
+	if (lane.n_jobs < MAX_LANE_JOBS)
+		claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs);
+	lane.slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
+	lane.next_look = queue_next_due();
+	session_commit(durable);
+	MemoryContextSwitchTo(context);
+
+	if (lane.slot->saturated)
+		shmem_wake_launcher();
+	start_jobs(claimed, context);
+}
+
+static void
+try_find_work(MemoryContext context)
+{
+	lane.look_for_work = false;
+	PG_TRY();
+	{
+		inbox_take_requests();
+		find_work(context);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = recover(context);
+
+		ereport(LOG,
+				(errmsg("sync_engine: could not look for work: %s", error->message)));
+		inbox_give_back();
+		lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
+	}
+	PG_END_TRY();
+}
+
+static bool
+send_step(Job *job, void *arg)
+{
+	job_send(job, lane.client, (int *) arg);
+	return true;
+}
+
+static bool
+take_step(Job *job, void *arg)
+{
+	job_take_response(job, (PageRequest *) arg);
+	return true;
+}
+
+static bool
+apply_step(Job *job, void *arg)
+{
+	return job_apply_next(job);
+}
+
+/*
+ * send_requests: lets every job send, each time another one first; returns
+ * when the first of them wants to send again.
+ */
+static GovTime
+send_requests(MemoryContext context)
+{
+	GovTime		wake_at = PG_INT64_MAX;
+	int			room = guc_max_requests;
+
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		for (int k = 0; k < lane.jobs[i]->n_window; k++)
+			room -= lane.jobs[i]->window[k]->state == REQUEST_PLANNED ? 0 : 1;
+	}
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		Job		   *job = lane.jobs[(lane.first + i) % lane.n_jobs];
+
+		if (job->over)
+			continue;
+		(void) run_step(send_step, job, &room, context);
+		if (!job->over)
+			wake_at = Min(wake_at, job->wake_at);
+	}
+	lane.first = lane.n_jobs > 0 ? (lane.first + 1) % lane.n_jobs : 0;
+	return wake_at;
+}
+
+static void
+take_responses(MemoryContext context)
+{
+	HttpTransfer *transfer;
+
+	http_drive(lane.client);
+	while ((transfer = http_next_done(lane.client)) != NULL)
+	{
+		PageRequest *request = http_owner(transfer);
+
+		/* what belongs to a job that is over is freed with it */
+		if (!request->job->over)
+			(void) run_step(take_step, request->job, request, context);
+	}
+}
+
+/*
+ * apply_pages: one page of every job that has one, so that none waits long.
+ */
+static bool
+apply_pages(MemoryContext context)
+{
+	bool		any = false;
+
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		lane.slot->applying_since = GetCurrentTimestamp();
+		any = run_step(apply_step, lane.jobs[i], NULL, context) || any;
+		lane.slot->applying_since = 0;
+		MemoryContextReset(context);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return any;
+}
+
+/*
+ * bury_jobs: frees what is over; its dependents may be ready now.
+ */
+static bool
+bury_jobs(void)
+{
+	int			kept = 0;
+	bool		any;
+
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		if (lane.jobs[i]->over)
+			job_free(lane.jobs[i]);
+		else
+			lane.jobs[kept++] = lane.jobs[i];
+	}
+	any = kept < lane.n_jobs;
+	lane.n_jobs = kept;
+	lane.look_for_work = lane.look_for_work || any;
+	return any;
+}
+
+/*
+ * wait_for_events: until a socket, the latch, or a time.
+ */
+static void
+wait_for_events(GovTime wake_at)
+{
+	static uint32 wait_event = 0;
+	long		timeout = http_timeout_ms(lane.client);
+	WaitEvent	event;
+
+	if (wait_event == 0)
+		wait_event = compat_wait_event("SyncEngineHttp");
+
+	if (wake_at != PG_INT64_MAX)
+	{
+		GovTime		ms = Max(wake_at - budget_now() + 999, 0) / 1000;
+
+		timeout = timeout < 0 ? (long) ms : Min(timeout, (long) ms);
+	}
+	if (lane.next_look != DT_NOEND)
+	{
+		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), lane.next_look) + 1;
+
+		timeout = timeout < 0 ? ms : Min(timeout, ms);
+	}
+	if (lane.n_jobs == 0)
+		timeout = timeout < 0 ? IDLE_LEAVE_MS : Min(timeout, IDLE_LEAVE_MS);
+
+	Assert(!IsTransactionState());
+	(void) WaitEventSetWait(lane.wait_set, Min(timeout, 60000), &event, 1, wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/*
+ * leave_if_idle: when nothing has come for a while.
+ */
+static void
+leave_if_idle(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (lane.n_jobs > 0 || lane.look_for_work)
+		lane.idle_since = 0;
+	else if (lane.idle_since == 0)
+		lane.idle_since = now;
+	else if (TimestampDifferenceExceeds(lane.idle_since, now, IDLE_LEAVE_MS) &&
+			 (lane.next_look == DT_NOEND ||
+			  TimestampDifferenceMilliseconds(now, lane.next_look) > IDLE_LEAVE_MS))
+		leave(lane.next_look);
+}
+
+static void
+tell_waiters(bool ended, bool moved)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (ended || (moved && TimestampDifferenceExceeds(lane.told_at, now, PROGRESS_MS)))
+	{
+		inbox_wake_watchers();
+		lane.told_at = now;
+	}
+}
+
+void
+sync_engine_lane_main(Datum arg)
+{
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	if (!attach(DatumGetInt32(arg)))
+		proc_exit(0);
+	connect_to_database();
+	lane.database = shmem_database_slot(MyDatabaseId);
+	context = AllocSetContextCreate(TopMemoryContext, "lane", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+
+	pg_atomic_write_u32(&lane.database->wanted, 0);
+	if (!take_number())
+	{
+		inbox_reject_requests("extension \"sync_engine\" does not exist");
+		leave(DT_NOEND);
+		proc_exit(0);
+	}
+	create_client();
+	lane.slot->ready = true;
+	lane.look_for_work = true;
+	lane.next_look = DT_NOEND;
+
+	for (;;)
+	{
+		GovTime		wake_at;
+		bool		moved;
+		bool		ended;
+
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		if (pg_atomic_exchange_u32(&lane.database->wanted, 0) != 0 ||
+			lane.next_look <= GetCurrentTimestamp())
+			lane.look_for_work = true;
+		if (lane.look_for_work)
+			try_find_work(context);
+
+		take_responses(context);
+		moved = apply_pages(context);
+		wake_at = send_requests(context);
+		ended = bury_jobs();
+		tell_waiters(ended, moved);
+		leave_if_idle();
+		if (!lane.look_for_work)
+			wait_for_events(moved ? budget_now() : wake_at);
+	}
+}

@@ -1,0 +1,653 @@
+/*-------------------------------------------------------------------------
+ *
+ * writer.c
+ *		Writes the records of a page into its data table.
+ *
+ * First the stored hashes of the page's ids are looked up.  A record whose
+ * hash is stored costs nothing more: it is neither converted nor written.
+ * The others are converted into one array a column and go through one saved
+ * INSERT ... SELECT FROM unnest(...) ON CONFLICT DO UPDATE, in key order.
+ *
+ * The write stands in a subtransaction.  If the data are refused, the page is
+ * halved until the record that is to blame stands alone: it becomes a dead
+ * letter, and the others are in.
+ *
+ * IDENTIFICATION
+ *		src/writer.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "dead_letter.h"
+#include "errors.h"
+#include "executor/spi.h"
+#include "guc.h"
+#include "record.h"
+#include "session.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "writer.h"
+
+/* Arguments of the upsert before those of the columns. */
+#define UPSERT_ORG		0
+#define UPSERT_RUN		1
+#define UPSERT_ID		2
+#define UPSERT_EXTRA	3
+#define UPSERT_HASH		4
+#define UPSERT_COLUMNS	5
+
+struct Writer
+{
+	const Entity *entity;
+	const char *org;
+	DataTable	table;
+	int64		run_id;
+	int64		job_id;
+	RecordMapper *mapper;
+	SPIPlanPtr	lookup;
+	SPIPlanPtr	upsert;
+	Oid		   *types;			/* element types of the upsert's arrays */
+	int64		open_dead_letters;
+};
+
+/* A record on its way into the table. */
+typedef struct Pending
+{
+	Record		record;
+	bool		exists;
+	bool		live;			/* exists, and is not deleted */
+	Datum	   *values;			/* by column, then extra */
+	bool	   *nulls;
+} Pending;
+
+/* What the table has of an id. */
+typedef struct Stored
+{
+	const char *id;
+	bool		has_hash;
+	uint64		hash;
+	bool		live;
+	bool		has_updated_at;
+	TimestampTz updated_at;
+	TimestampTz synced_at;
+} Stored;
+
+/* State of one page. */
+typedef struct Batch
+{
+	Writer	   *writer;
+	const ParsedPage *page;
+	WriteCounts *counts;
+	int			n;
+	Pending   **pending;
+	int64		became_live;
+	List	   *settled;		/* ids that are in the table now (char *) */
+} Batch;
+
+static Oid
+element_type(ColumnType type)
+{
+	switch (type)
+	{
+		case COLUMN_TEXT:
+		case COLUMN_TEXT_ARRAY:
+			return TEXTOID;
+		case COLUMN_TIMESTAMP:
+			return TIMESTAMPTZOID;
+		case COLUMN_DATE:
+			return DATEOID;
+		case COLUMN_BIGINT:
+			return INT8OID;
+		case COLUMN_NUMERIC:
+			return NUMERICOID;
+		case COLUMN_BOOLEAN:
+			return BOOLOID;
+		case COLUMN_JSONB:
+			return JSONBOID;
+	}
+	pg_unreachable();
+}
+
+static Oid
+array_type(Oid element)
+{
+	switch (element)
+	{
+		case TEXTOID:
+			return TEXTARRAYOID;
+		case TIMESTAMPTZOID:
+			return TIMESTAMPTZARRAYOID;
+		case DATEOID:
+			return DATEARRAYOID;
+		case INT8OID:
+			return INT8ARRAYOID;
+		case NUMERICOID:
+			return NUMERICARRAYOID;
+		case BOOLOID:
+			return BOOLARRAYOID;
+		case JSONBOID:
+			return JSONBARRAYOID;
+	}
+	elog(ERROR, "no array type for type %u", element);
+}
+
+static SPIPlanPtr
+save_plan(const char *sql, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
+
+	if (plan == NULL)
+		elog(ERROR, "could not plan \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+static SPIPlanPtr
+plan_lookup(const Entity *entity)
+{
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+
+	return save_plan(psprintf("SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
+							  "WHERE org = $1 AND id = ANY ($2)",
+							  entity->updated_at >= 0 ? "updated_at" : "NULL::timestamptz",
+							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+					 2, types);
+}
+
+/*
+ * plan_upsert: columns of the record come as one array each.
+ */
+static SPIPlanPtr
+plan_upsert(const Entity *entity, const Oid *element_types)
+{
+	StringInfoData sql;
+	StringInfoData values;
+	StringInfoData arrays;
+	StringInfoData names;
+	StringInfoData sets;
+	int			nargs = UPSERT_COLUMNS + entity->n_columns;
+	Oid		   *types = palloc(sizeof(Oid) * nargs);
+
+	initStringInfo(&values);
+	initStringInfo(&arrays);
+	initStringInfo(&names);
+	initStringInfo(&sets);
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		const char *name = quote_identifier(entity->columns[i].name);
+
+		appendStringInfo(&arrays, ", $%d", UPSERT_COLUMNS + i + 1);
+		appendStringInfo(&names, ", c%d", i);
+		appendStringInfo(&values, ", u.c%d%s", i,
+						 entity->columns[i].type == COLUMN_TEXT_ARRAY ? "::text[]" : "");
+		appendStringInfo(&sets, "%s = EXCLUDED.%s, ", name, name);
+		types[UPSERT_COLUMNS + i] = array_type(element_types[i]);
+	}
+	types[UPSERT_ORG] = TEXTOID;
+	types[UPSERT_RUN] = INT8OID;
+	types[UPSERT_ID] = TEXTARRAYOID;
+	types[UPSERT_EXTRA] = JSONBARRAYOID;
+	types[UPSERT_HASH] = INT8ARRAYOID;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (org, _run_id, id, _extra, _hash",
+					 quote_qualified_identifier(entity->schema_name, entity->table_name));
+	for (int i = 0; i < entity->n_columns; i++)
+		appendStringInfo(&sql, ", %s", quote_identifier(entity->columns[i].name));
+	appendStringInfo(&sql, ") SELECT $1, $2, u.id, u.extra, u.hash%s "
+					 "FROM unnest($3, $4, $5%s) AS u(id, extra, hash%s) "
+					 "ON CONFLICT (org, id) DO UPDATE SET %s"
+					 "_extra = EXCLUDED._extra, _hash = EXCLUDED._hash, _run_id = EXCLUDED._run_id, "
+					 "_synced_at = now(), _deleted_at = NULL, _deleted_by = NULL",
+					 values.data, arrays.data, names.data, sets.data);
+	return save_plan(sql.data, nargs, types);
+}
+
+Writer *
+writer_create(const Entity *entity, const char *org, DataTable table, int64 run_id, int64 job_id)
+{
+	Writer	   *writer = palloc(sizeof(Writer));
+
+	writer->entity = entity;
+	writer->org = org;
+	writer->table = table;
+	writer->run_id = run_id;
+	writer->job_id = job_id;
+	writer->mapper = record_mapper_create(entity, table.shape);
+	writer->types = palloc(sizeof(Oid) * Max(entity->n_columns, 1));
+	for (int i = 0; i < entity->n_columns; i++)
+		writer->types[i] = element_type(entity->columns[i].type);
+	writer->lookup = NULL;
+	writer->upsert = NULL;
+	writer->open_dead_letters = dead_letter_count_open(org, entity);
+	return writer;
+}
+
+void
+writer_destroy(Writer *writer)
+{
+	if (writer->lookup != NULL)
+		SPI_freeplan(writer->lookup);
+	if (writer->upsert != NULL)
+		SPI_freeplan(writer->upsert);
+}
+
+bool
+writer_is_stale(const Writer *writer, DataTable table)
+{
+	return writer->table.relation != table.relation || writer->table.shape != table.shape;
+}
+
+static int
+compare_stored(const void *a, const void *b)
+{
+	return strcmp(((const Stored *) a)->id, ((const Stored *) b)->id);
+}
+
+static int
+compare_pending(const void *a, const void *b)
+{
+	return strcmp((*(Pending *const *) a)->record.source->id,
+				  (*(Pending *const *) b)->record.source->id);
+}
+
+/*
+ * look_up: what the table has of these records, sorted by id.
+ */
+static Stored *
+look_up(Batch *batch, int *n_stored)
+{
+	Writer	   *writer = batch->writer;
+	Datum	   *ids = palloc(sizeof(Datum) * Max(batch->n, 1));
+	Datum		args[2];
+	Stored	   *stored;
+	const bool	read_only = false;
+
+	if (writer->lookup == NULL)
+		writer->lookup = plan_lookup(writer->entity);
+	for (int i = 0; i < batch->n; i++)
+		ids[i] = CStringGetTextDatum(batch->pending[i]->record.source->id);
+	args[0] = CStringGetTextDatum(writer->org);
+	args[1] = PointerGetDatum(construct_array(ids, batch->n, TEXTOID, -1, false, TYPALIGN_INT));
+	if (SPI_execute_plan(writer->lookup, args, NULL, read_only, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look up records");
+
+	*n_stored = (int) SPI_processed;
+	stored = palloc(sizeof(Stored) * Max(*n_stored, 1));
+	for (int i = 0; i < *n_stored; i++)
+	{
+		bool		isnull;
+
+		stored[i].id = result_text(i, 1);
+		stored[i].hash = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
+															  SPI_tuptable->tupdesc, 2, &isnull));
+		stored[i].has_hash = !isnull;
+		stored[i].live = result_bool(i, 3);
+		stored[i].updated_at = result_timestamp(i, 4, DT_NOBEGIN);
+		stored[i].has_updated_at = stored[i].updated_at != DT_NOBEGIN;
+		stored[i].synced_at = result_timestamp(i, 5, DT_NOBEGIN);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	qsort(stored, *n_stored, sizeof(Stored), compare_stored);
+	return stored;
+}
+
+/*
+ * is_settled: nothing is to be written, because the record is stored, or
+ * because a lagging replica of the API served an older copy of it.
+ */
+static bool
+is_settled(const Record *record, const Stored *stored)
+{
+	if (stored->live && stored->has_hash && stored->hash == record->hash)
+		return true;
+	return record->has_updated_at && stored->has_updated_at &&
+		record->updated_at < stored->updated_at &&
+		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
+}
+
+static void
+add_dead_letter(Batch *batch, const PageRecord *source, const char *reason, const char *sqlstate)
+{
+	Writer	   *writer = batch->writer;
+	DeadLetter	letter;
+
+	letter.record_id = source->id;
+	letter.payload = page_record_payload(batch->page, source);
+	letter.reason = reason;
+	letter.sqlstate = sqlstate;
+	session_become_extension_owner();
+	dead_letter_add(writer->org, writer->entity, writer->run_id, writer->job_id, &letter);
+	session_become_table_owner();
+	writer->open_dead_letters++;
+	batch->counts->dead_lettered++;
+}
+
+/*
+ * convert: the record's values as Datums; false with the problem if one does
+ * not fit.
+ */
+static bool
+convert(Batch *batch, Pending *pending, char **problem)
+{
+	const Entity *entity = batch->writer->entity;
+
+	pending->values = palloc(sizeof(Datum) * (entity->n_columns + 1));
+	pending->nulls = palloc(sizeof(bool) * (entity->n_columns + 1));
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		if (!record_value(entity, &pending->record, i, &pending->values[i], &pending->nulls[i],
+						  problem))
+			return false;
+	}
+	pending->values[entity->n_columns] = record_extra(&pending->record,
+													  &pending->nulls[entity->n_columns]);
+	return true;
+}
+
+static Datum
+column_array(Pending **pending, int n, int column, Oid type)
+{
+	Datum	   *values = palloc(sizeof(Datum) * n);
+	bool	   *nulls = palloc(sizeof(bool) * n);
+	int			lower = 1;
+	bool		by_value = type == TIMESTAMPTZOID || type == DATEOID || type == INT8OID || type == BOOLOID;
+	int			length = type == DATEOID ? 4 : type == BOOLOID ? 1 : by_value ? 8 : -1;
+	char		align = type == BOOLOID ? TYPALIGN_CHAR :
+		by_value && type != DATEOID ? TYPALIGN_DOUBLE : TYPALIGN_INT;
+
+	for (int i = 0; i < n; i++)
+	{
+		values[i] = pending[i]->values[column];
+		nulls[i] = pending[i]->nulls[column];
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type, length,
+											  by_value, align));
+}
+
+/*
+ * upsert: converts and writes some records; may raise an error about any of
+ * them.  Returns the problem of a single record that does not convert.
+ */
+static char *
+upsert(Batch *batch, Pending **pending, int n)
+{
+	Writer	   *writer = batch->writer;
+	const Entity *entity = writer->entity;
+	Datum	   *args = palloc(sizeof(Datum) * (UPSERT_COLUMNS + entity->n_columns));
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum	   *hashes = palloc(sizeof(Datum) * n);
+	const bool	read_only = false;
+	char	   *problem = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!convert(batch, pending[i], &problem))
+			return problem;
+		ids[i] = CStringGetTextDatum(pending[i]->record.source->id);
+		hashes[i] = Int64GetDatum((int64) pending[i]->record.hash);
+	}
+	if (writer->upsert == NULL)
+		writer->upsert = plan_upsert(entity, writer->types);
+
+	args[UPSERT_ORG] = CStringGetTextDatum(writer->org);
+	args[UPSERT_RUN] = Int64GetDatum(writer->run_id);
+	args[UPSERT_ID] = PointerGetDatum(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT));
+	args[UPSERT_HASH] = PointerGetDatum(construct_array(hashes, n, INT8OID, 8, true, TYPALIGN_DOUBLE));
+	args[UPSERT_EXTRA] = column_array(pending, n, entity->n_columns, JSONBOID);
+	for (int i = 0; i < entity->n_columns; i++)
+		args[UPSERT_COLUMNS + i] = column_array(pending, n, i, writer->types[i]);
+	if (SPI_execute_plan(writer->upsert, args, NULL, read_only, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write records");
+	return NULL;
+}
+
+/*
+ * is_data_error: the data are to blame, and a smaller part may go through.
+ */
+static bool
+is_data_error(int sqlerrcode)
+{
+	int			class = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return class == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_UNTRANSLATABLE_CHARACTER) ||
+		sqlerrcode == ERRCODE_RAISE_EXCEPTION;	/* a user's trigger */
+}
+
+/*
+ * try_upsert: upsert in a subtransaction; on a data error, its message.
+ */
+static bool
+try_upsert(Batch *batch, Pending **pending, int n, char **problem, const char **sqlstate)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	*sqlstate = unpack_sql_state(ERRCODE_INVALID_TEXT_REPRESENTATION);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*problem = upsert(batch, pending, n);
+		done = *problem == NULL;
+		if (done)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_data_error(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		*problem = error->message;
+		*sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/*
+ * write_range: all of these records, or the halves of them.
+ */
+static void
+write_range(Batch *batch, Pending **pending, int n)
+{
+	char	   *problem = NULL;
+	const char *sqlstate = NULL;
+
+	if (n == 0)
+		return;
+	if (try_upsert(batch, pending, n, &problem, &sqlstate))
+	{
+		for (int i = 0; i < n; i++)
+		{
+			if (pending[i]->exists)
+				batch->counts->updated++;
+			else
+				batch->counts->inserted++;
+			if (!pending[i]->live)
+				batch->became_live++;
+			batch->settled = lappend(batch->settled, (char *) pending[i]->record.source->id);
+		}
+	}
+	else if (n == 1)
+		add_dead_letter(batch, pending[0]->record.source, problem, sqlstate);
+	else
+	{
+		write_range(batch, pending, n / 2);
+		write_range(batch, pending + n / 2, n - n / 2);
+	}
+}
+
+/*
+ * sort_out: defects become dead letters; what is left is mapped.
+ */
+static void
+sort_out(Batch *batch, int first, const char *parent)
+{
+	const ParsedPage *page = batch->page;
+
+	batch->pending = palloc(sizeof(Pending *) * Max(page->n_records, 1));
+	for (int i = first; i < page->n_records; i++)
+	{
+		const PageRecord *source = &page->records[i];
+		Pending    *pending;
+
+		batch->counts->fetched++;
+		if (source->is_duplicate)
+		{
+			batch->counts->unchanged++;
+			continue;
+		}
+		if (source->defect != NULL)
+		{
+			add_dead_letter(batch, source, source->defect, SQLSTATE_BAD_RECORD);
+			continue;
+		}
+		pending = palloc0(sizeof(Pending));
+		record_map(batch->writer->mapper, source, parent, &pending->record);
+		batch->pending[batch->n++] = pending;
+	}
+}
+
+/*
+ * drop_settled: leaves only what must be written.
+ */
+static void
+drop_settled(Batch *batch)
+{
+	int			n_stored;
+	Stored	   *stored;
+	int			kept = 0;
+
+	if (batch->n == 0)
+		return;
+	stored = look_up(batch, &n_stored);
+	for (int i = 0; i < batch->n; i++)
+	{
+		Pending    *pending = batch->pending[i];
+		Stored		key = {.id = pending->record.source->id};
+		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
+
+		if (found != NULL && is_settled(&pending->record, found))
+		{
+			batch->counts->unchanged++;
+			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
+			continue;
+		}
+		pending->exists = found != NULL;
+		pending->live = found != NULL && found->live;
+		batch->pending[kept++] = pending;
+	}
+	batch->n = kept;
+	qsort(batch->pending, batch->n, sizeof(Pending *), compare_pending);
+}
+
+/*
+ * note_unknown_attributes: each (org, attribute) once.
+ */
+static void
+note_unknown_attributes(Batch *batch)
+{
+	static Statement insert_change = {
+		"INSERT INTO sync_engine.schema_change (org, product, entity, attribute, json_type, run_id) "
+		"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	Writer	   *writer = batch->writer;
+	List	   *noted = NIL;
+
+	for (int i = 0; i < batch->n; i++)
+	{
+		Record	   *record = &batch->pending[i]->record;
+
+		for (int k = 0; k < record->n_extra; k++)
+		{
+			String	   *name = makeString((char *) record->extra[k]->name);
+			Datum		args[6];
+
+			if (list_member(noted, name))
+				continue;
+			noted = lappend(noted, name);
+			args[0] = CStringGetTextDatum(writer->org);
+			args[1] = CStringGetTextDatum(writer->entity->product);
+			args[2] = CStringGetTextDatum(writer->entity->name);
+			args[3] = CStringGetTextDatum(record->extra[k]->name);
+			args[4] = CStringGetTextDatum(record_json_type(&record->extra[k]->value));
+			args[5] = Int64GetDatum(writer->run_id);
+			(void) statement_run(&insert_change, args, NULL);
+		}
+	}
+}
+
+static void
+count_live_rows(Batch *batch)
+{
+	static Statement add_rows = {
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, rows) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET rows = s.rows + EXCLUDED.rows",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	Writer	   *writer = batch->writer;
+	Datum		args[4];
+
+	if (batch->became_live == 0)
+		return;
+	args[0] = CStringGetTextDatum(writer->org);
+	args[1] = CStringGetTextDatum(writer->entity->product);
+	args[2] = CStringGetTextDatum(writer->entity->name);
+	args[3] = Int64GetDatum(batch->became_live);
+	(void) statement_run(&add_rows, args, NULL);
+}
+
+static void
+close_dead_letters(Batch *batch)
+{
+	Writer	   *writer = batch->writer;
+	int			n = list_length(batch->settled);
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+
+	if (writer->open_dead_letters == 0 || n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+		ids[i] = CStringGetTextDatum(list_nth(batch->settled, i));
+	writer->open_dead_letters -=
+		dead_letter_close(writer->org, writer->entity,
+						  PointerGetDatum(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT)));
+}
+
+void
+writer_write(Writer *writer, const ParsedPage *page, int first, const char *parent,
+			 WriteCounts *counts)
+{
+	Batch		batch = {.writer = writer, .page = page, .counts = counts};
+
+	memset(counts, 0, sizeof(WriteCounts));
+	session_become_table_owner();
+	sort_out(&batch, first, parent);
+	drop_settled(&batch);
+	write_range(&batch, batch.pending, batch.n);
+	session_become_extension_owner();
+
+	count_live_rows(&batch);
+	note_unknown_attributes(&batch);
+	close_dead_letters(&batch);
+}
