@@ -33,12 +33,6 @@
 /* Larger buffers are freed rather than kept for the next request. */
 #define BODY_KEEP_SIZE		(1024 * 1024)
 
-/*
- * How much libcurl reads from a socket at once. Its default of 16 kB means
- * ten reads, and as many turns of the event loop, for an ordinary page.
- */
-#define RECEIVE_BUFFER_SIZE (256L * 1024)
-
 /* Sets an option of "easy" unless an earlier one has failed, see "code". */
 #define SET(option, value) \
 	do { \
@@ -47,7 +41,7 @@
 	} while (0)
 
 static void reset_transfer(HttpTransfer *transfer);
-static CURLcode configure_always(HttpTransfer *transfer);
+static CURLcode configure_client(HttpTransfer *transfer);
 static CURLcode configure_request(HttpTransfer *transfer,
 								  const HttpRequest *request);
 static curl_socket_t on_open_socket(void *transfer_ptr, curlsocktype purpose,
@@ -71,7 +65,7 @@ http_transfer_create(HttpSettings *settings)
 		return NULL;
 	transfer->settings = settings;
 	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL || configure_always(transfer) != CURLE_OK)
+	if (transfer->easy == NULL)
 	{
 		http_transfer_destroy(transfer);
 		return NULL;
@@ -109,7 +103,9 @@ http_transfer_prepare(HttpTransfer *transfer, const HttpRequest *request,
 
 	transfer->rule = *request->origin;
 	transfer->secret_body = request->method == HTTP_POST;
-	code = configure_request(transfer, request);
+	code = configure_client(transfer);
+	if (code == CURLE_OK)
+		code = configure_request(transfer, request);
 	return code == CURLE_OK ? NULL : curl_easy_strerror(code);
 }
 
@@ -180,11 +176,14 @@ http_now_us(void)
 }
 
 /*
- * reset_transfer forgets the last request, but keeps handle and buffer.
+ * reset_transfer forgets the last request, but keeps handle and buffer. Only
+ * a reset makes libcurl forget how often it has repeated a request over dead
+ * connections, of which it allows five in the life of a handle.
  */
 static void
 reset_transfer(HttpTransfer *transfer)
 {
+	curl_easy_reset(transfer->easy);
 	memset(&transfer->response, 0, sizeof(transfer->response));
 	transfer->response.body = "";
 	transfer->response.latency_us = -1;
@@ -202,12 +201,10 @@ reset_transfer(HttpTransfer *transfer)
 }
 
 /*
- * configure_always sets, once for each handle, what all requests have in
- * common. A handle is not reset between requests: a reset forgets the size of
- * the receive buffer, and libcurl refuses to set that again once it has one.
+ * configure_client sets what is the same for all requests of a client.
  */
 static CURLcode
-configure_always(HttpTransfer *transfer)
+configure_client(HttpTransfer *transfer)
 {
 	const HttpSettings *settings = transfer->settings;
 	const HttpLimits *limits = &settings->limits;
@@ -245,7 +242,6 @@ configure_always(HttpTransfer *transfer)
 	SET(CURLOPT_LOW_SPEED_LIMIT, limits->low_speed_bytes);
 	SET(CURLOPT_LOW_SPEED_TIME, limits->low_speed_seconds);
 	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) limits->max_body);
-	SET(CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_SIZE);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_HEADERDATA, transfer);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -260,8 +256,7 @@ configure_always(HttpTransfer *transfer)
 }
 
 /*
- * configure_request sets what differs from one request to the next: all of
- * it each time, so that nothing of the one before is left.
+ * configure_request sets what differs from one request to the next.
  */
 static CURLcode
 configure_request(HttpTransfer *transfer, const HttpRequest *request)
@@ -295,12 +290,12 @@ configure_request(HttpTransfer *transfer, const HttpRequest *request)
 	SET(CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
 	SET(CURLOPT_FORBID_REUSE, fresh ? 1L : 0L);
 
-	SET(CURLOPT_POSTFIELDS, message->body);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) message->body_len);
 	if (request->method == HTTP_POST)
+	{
 		SET(CURLOPT_POST, 1L);
-	else
-		SET(CURLOPT_HTTPGET, 1L);	/* last: POSTFIELDS implies a POST */
+		SET(CURLOPT_POSTFIELDS, message->body);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) message->body_len);
+	}
 	return code;
 }
 

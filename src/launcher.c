@@ -186,7 +186,7 @@ collect_lost_lanes(void)
 
 			if (!list_member_oid(list_databases(), database))
 			{
-				slot->database = InvalidOid;	/* dropped, with all its work */
+				shmem_free_database_slot(slot); /* dropped, with all its work */
 				continue;
 			}
 			/* the first loss may be anybody's: come back at once */
@@ -280,7 +280,12 @@ probe_next(void)
 	}
 	if (unprobed != NIL)
 	{
-		pg_atomic_write_u32(&shmem_database_slot(linitial_oid(unprobed))->wanted, 1);
+		DatabaseSlot *slot = shmem_find_database_slot(linitial_oid(unprobed));
+
+		/* lanes give the slots of databases without the extension back */
+		if (slot == NULL)
+			return;
+		pg_atomic_write_u32(&slot->wanted, 1);
 		unprobed = list_delete_first(unprobed);
 	}
 }

@@ -31,9 +31,16 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #define EXTENSION_NAME	"sync_engine"
+
+/*
+ * A transaction of a lane takes milliseconds.  One that takes so long hangs in
+ * somebody's trigger, and would stop all other jobs.
+ */
+#define TRANSACTION_TIMEOUT_MS	30000
 
 /* of the lane's open transaction */
 static OwnerScope lane_scope;
@@ -229,6 +236,8 @@ session_begin(const char *activity)
 		return false;
 	}
 
+	/* statement_timeout is not armed in background workers */
+	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
 	SPI_connect();
 	owner_scope_enter(&lane_scope);
 	pgstat_report_activity(STATE_RUNNING, activity);
@@ -248,6 +257,7 @@ session_commit(bool durable)
 	SPI_finish();
 	owner_scope_leave(&lane_scope);
 	PopActiveSnapshot();
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	CommitTransactionCommand();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -257,6 +267,7 @@ session_commit(bool durable)
 void
 session_abort(void)
 {
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	AbortOutOfAnyTransaction();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	MemoryContextSwitchTo(lane_context);

@@ -125,11 +125,8 @@ shmem_require(void)
 				 errhint("Add sync_engine to shared_preload_libraries and restart the server.")));
 }
 
-/*
- * shmem_database_slot: finds or takes the slot of a database.
- */
 DatabaseSlot *
-shmem_database_slot(Oid database)
+shmem_find_database_slot(Oid database)
 {
 	DatabaseSlot *slot = NULL;
 	DatabaseSlot *unused = NULL;
@@ -153,6 +150,13 @@ shmem_database_slot(Oid database)
 		slot->failures = 0;
 	}
 	LWLockRelease(shared->lock);
+	return slot;
+}
+
+DatabaseSlot *
+shmem_database_slot(Oid database)
+{
+	DatabaseSlot *slot = shmem_find_database_slot(database);
 
 	if (slot == NULL)
 		ereport(ERROR,
@@ -160,6 +164,14 @@ shmem_database_slot(Oid database)
 				 errmsg("sync_engine cannot serve more than %d databases", MAX_DATABASES),
 				 errhint("Name the databases to serve in sync_engine.database_names.")));
 	return slot;
+}
+
+void
+shmem_free_database_slot(DatabaseSlot *slot)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->database = InvalidOid;
+	LWLockRelease(shared->lock);
 }
 
 void

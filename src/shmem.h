@@ -122,7 +122,11 @@ extern void shmem_install_hooks(void);
 /* Raises an error with a hint unless the library was preloaded. */
 extern void shmem_require(void);
 
+/* The slot of a database, taken if need be; NULL, or an error, if all are. */
+extern DatabaseSlot *shmem_find_database_slot(Oid database);
 extern DatabaseSlot *shmem_database_slot(Oid database);
+extern void shmem_free_database_slot(DatabaseSlot *slot);
+
 extern void shmem_wake(int procno);
 extern void shmem_wake_launcher(void);
 

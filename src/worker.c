@@ -152,6 +152,24 @@ leave(TimestampTz next_due)
 	proc_exit(0);
 }
 
+/*
+ * leave_for_good: this database does not have the extension (any more).  Its
+ * slot is given back, unless somebody has just asked for a lane.
+ */
+static void
+leave_for_good(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	lane.slot->in_use = false;
+	lane.slot->ready = false;
+	lane.database->next_due = DT_NOEND;
+	lane.database->failures = 0;
+	if (pg_atomic_read_u32(&lane.database->wanted) == 0)
+		lane.database->database = InvalidOid;
+	LWLockRelease(shared->lock);
+	proc_exit(0);
+}
+
 static void
 set_option(const char *name, const char *value)
 {
@@ -253,11 +271,16 @@ recover(MemoryContext context)
 	return error;
 }
 
+/*
+ * is_passing: somebody got in the way, or cancelled a statement of ours; the
+ * page can simply be applied again.
+ */
 static bool
-is_conflict(int sqlerrcode)
+is_passing(int sqlerrcode)
 {
 	return sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		sqlerrcode == ERRCODE_QUERY_CANCELED;
 }
 
 /*
@@ -273,7 +296,7 @@ handle_job_error(Job *job, ErrorData *error)
 	{
 		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 			job_postpone(job, psprintf("somebody holds a lock (%s)", error->message), ERROR_RETRY_MS);
-		else if (is_conflict(error->sqlerrcode))
+		else if (is_passing(error->sqlerrcode))
 			job_postpone(job, error->message, CONFLICT_RETRY_MS);
 		else
 		{
@@ -395,7 +418,7 @@ find_work(MemoryContext context)
 	MemoryContext inner;
 
 	if (!session_begin("looking for work"))
-		leave(DT_NOEND);
+		leave_for_good();
 	(void) queue_recover_orphans(lane.number);
 	inner = MemoryContextSwitchTo(context);
 	runs = queue_runs_to_cancel();
@@ -586,6 +609,7 @@ wait_for_events(GovTime wake_at)
 	Assert(!IsTransactionState());
 	(void) WaitEventSetWait(lane.wait_set, Min(timeout, 60000), &event, 1, wait_event);
 	ResetLatch(MyLatch);
+	QueryCancelPending = false; /* there is no query to cancel here */
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
@@ -644,8 +668,7 @@ sync_engine_lane_main(Datum arg)
 	if (!take_number())
 	{
 		inbox_reject_requests("extension \"sync_engine\" does not exist");
-		leave(DT_NOEND);
-		proc_exit(0);
+		leave_for_good();
 	}
 	create_client();
 	lane.slot->ready = true;
