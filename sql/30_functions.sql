@@ -42,7 +42,7 @@ COMMENT ON FUNCTION @extschema@.sync_wait(bigint, interval)
 	IS 'Waits for the end of a run, or for so long; returns its status then';
 
 CREATE FUNCTION @extschema@.sync_cancel(run_id bigint)
-RETURNS boolean LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'sync_cancel';
+RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'sync_cancel';
 COMMENT ON FUNCTION @extschema@.sync_cancel(bigint)
 	IS 'Cancels a run that has not ended; whether there was something to cancel';
 

@@ -16,11 +16,10 @@
 
 #include "blockers.h"
 #include "catalog/pg_type.h"
-#include "compat.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "session.h"
 #include "shmem.h"
-#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -48,26 +47,40 @@ tell_waiter(int64 run_id, int pid)
 char *
 blockers_of_table(int64 run_id, Oid relation)
 {
-	LOCKTAG		tag;
-	VirtualTransactionId *holders;
-	int			n;
-	StringInfoData text;
+	/* whoever waits for a strong lock keeps us out as if it had it */
+	static Statement select_blockers = {
+		"SELECT CASE WHEN granted THEN 'locked by ' || name "
+		"  ELSE 'wanted by ' || name || ', which waits for process ' || array_to_string(behind, ', ') END, "
+		"  CASE WHEN granted THEN ARRAY[coalesce(pid, 0)] ELSE behind END "
+		"FROM (SELECT DISTINCT pid, granted, coalesce('process ' || pid, 'a prepared transaction') AS name, "
+		"    CASE WHEN NOT granted THEN pg_blocking_pids(pid) END AS behind "
+		"  FROM pg_locks WHERE locktype = 'relation' AND relation = $1 AND pid IS DISTINCT FROM pg_backend_pid() "
+		"    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+		"    AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')) l "
+		"ORDER BY granted DESC, pid",
+		1, {OIDOID}
+	};
+	Datum		args[1] = {ObjectIdGetDatum(relation)};
+	uint64		n = statement_run(&select_blockers, args, NULL);
 	char	   *name = get_rel_name(relation);
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relation);
-	holders = GetLockConflicts(&tag, RowExclusiveLock, &n);
+	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "table \"%s\" is locked by", name ? name : "(dropped)");
-	for (int i = 0; i < n; i++)
+	appendStringInfo(&text, "table \"%s\" is ", name ? name : "(dropped)");
+	for (uint64 i = 0; i < n; i++)
 	{
-		PGPROC	   *proc = compat_vxid_proc(holders[i]);
+		bool		isnull;
+		ArrayType  *pids = DatumGetArrayTypeP(SPI_getbinval(SPI_tuptable->vals[i],
+															SPI_tuptable->tupdesc, 2, &isnull));
+		int		   *values = (int *) ARR_DATA_PTR(pids);
+		int			count = ArrayGetNItems(ARR_NDIM(pids), ARR_DIMS(pids));
 
-		if (proc == NULL)
-			continue;
-		appendStringInfo(&text, "%s process %d", i > 0 ? "," : "", proc->pid);
-		tell_waiter(run_id, proc->pid);
+		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", result_text(i, 1));
+		for (int k = 0; k < count; k++)
+			tell_waiter(run_id, values[k]);
 	}
+	if (n == 0)
+		appendStringInfoString(&text, "free again");
 	return text.data;
 }
 

@@ -68,7 +68,6 @@ compat_json_lex_context(char *json, int len, bool need_escapes)
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
-#include "storage/sinvaladt.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
@@ -100,17 +99,6 @@ compat_wait_event(const char *name)
 #else
 	(void) name;
 	return PG_WAIT_EXTENSION;
-#endif
-}
-
-/* The process that runs a virtual transaction, or NULL. */
-static inline PGPROC *
-compat_vxid_proc(VirtualTransactionId vxid)
-{
-#if PG_VERSION_NUM >= 170000
-	return ProcNumberGetProc(vxid.procNumber);
-#else
-	return BackendIdGetProc(vxid.backendId);
 #endif
 }
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * job.h
- *		A job in a lane: its requests, and what becomes of the answers.
+ *		The life of a job in a lane: start, retry, end.
  *
  * claimed → requests under way, in order → page by page applied → ended.
  *
@@ -96,15 +96,6 @@ struct Job
  */
 extern Job *job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live);
 
-/* Plans and sends what may be sent now; sets wake_at. */
-extern void job_send(Job *job, HttpClient *client, int *room);
-
-/* Takes an answer to one of its requests. */
-extern void job_take_response(Job *job, PageRequest *request);
-
-/* Applies the next page if it is there; true if something was done. */
-extern bool job_apply_next(Job *job);
-
 /* Ends the job in a transaction of its own. */
 extern void job_end(Job *job, const char *status, const Failure *failure);
 
@@ -115,13 +106,19 @@ extern void job_postpone(Job *job, const char *reason, int milliseconds);
 extern void job_free(Job *job);
 
 /*
- * For the page's transaction only: counts a failed attempt, and plans the
- * request again or, after too many, ends the job.
+ * Counts a failed attempt, and plans the request again or, after too many,
+ * ends the job.
  */
 extern void job_retry(Job *job, PageRequest *request, const Failure *failure);
 
-/* Forgets all requests that are ahead. */
+/* Forgets requests: all that are ahead, or the one that is due. */
 extern void job_drop_window(Job *job);
 extern void job_drop_first(Job *job);
+
+/* Adds what was requested since the row was moved; within a transaction. */
+extern void job_save_requests(Job *job);
+
+/* Shows people what the job waits for: a text, "" for nothing, NULL as before. */
+extern void job_show_waiting(Job *job, const char *waiting);
 
 #endif							/* SYNC_ENGINE_JOB_H */

@@ -15,17 +15,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "blockers.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "iso8601.h"
 #include "job_page.h"
-#include "miscadmin.h"
 #include "session.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 /* An end that contradicts total_count is believed when seen so often. */
@@ -74,23 +71,6 @@ read_rows(const Job *job, const ParsedPage *page)
 			rows[i].has_key = key_of(record, job->entity->keyset_key, &rows[i].key);
 	}
 	return rows;
-}
-
-void
-job_page_save_requests(Job *job)
-{
-	static Statement add_requests = {
-		"UPDATE sync_engine.job SET requests = requests + $3 WHERE job_id = $1 AND epoch = $2",
-		3, {INT8OID, INT8OID, INT8OID}
-	};
-	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
-	Int64GetDatum(job->unsaved_requests)};
-
-	if (job->unsaved_requests == 0)
-		return;
-	queue_lock_runs(job->claim.job_id);
-	(void) statement_run(&add_requests, args, NULL);
-	job->unsaved_requests = 0;
 }
 
 /*
@@ -476,51 +456,4 @@ job_page_apply(Job *job, PageRequest *request)
 		return;
 	}
 	apply(job, request, page);
-}
-
-Entity *
-job_check_entity(const char *product)
-{
-	static Statement select_product = {
-		"SELECT base_path, api_version FROM sync_engine.manifest_product WHERE product = $1",
-		1, {TEXTOID}
-	};
-	MemoryContext context = CurrentMemoryContext;
-	Datum		args[1] = {CStringGetTextDatum(product)};
-	Entity	   *entity;
-
-	if (statement_run(&select_product, args, NULL) == 0)
-		return NULL;
-	MemoryContextSwitchTo(context);
-	entity = palloc0(sizeof(Entity));
-	entity->product = pstrdup(product);
-	entity->name = "access";
-	entity->path = result_text(0, 1);
-	entity->api_version = result_text(0, 2);
-	return entity;
-}
-
-void
-job_check_finish(Job *job, PageRequest *request, const Failure *failure)
-{
-	static Statement upsert_access = {
-		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
-		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
-	};
-	Datum		args[4];
-	bool		durable = true;
-
-	job->over = true;
-	if (!session_begin("noting what a token can reach"))
-		return;
-	queue_lock_runs(job->claim.job_id);
-	args[0] = CStringGetTextDatum(job->org->name);
-	args[1] = CStringGetTextDatum(job->claim.product);
-	args[2] = BoolGetDatum(failure == NULL);
-	args[3] = CStringGetTextDatum(failure == NULL ? "the token can read it" : failure->message);
-	(void) statement_run(&upsert_access, args, NULL);
-	job_page_save_requests(job);
-	(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
-	session_commit(durable);
 }

@@ -15,7 +15,13 @@
 #include "manifest.h"
 #include "session.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/memutils.h"
+#include "utils/varlena.h"
+
+/* A misspelt name differs in a letter or two; more would be guessing. */
+#define MAX_NEAR_DISTANCE	3
+#define MAX_NEAR_NAMES		5
 
 char *
 manifest_snake_case(const char *name)
@@ -229,32 +235,63 @@ manifest_load(const char *product, const char *name)
 	return entity;
 }
 
+Entity *
+manifest_load_product(const char *product)
+{
+	static Statement select_product = {
+		"SELECT base_path, api_version FROM sync_engine.manifest_product WHERE product = $1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(product)};
+	Entity	   *entity;
+
+	if (statement_run(&select_product, args, NULL) == 0)
+		return NULL;
+	entity = palloc0(sizeof(Entity));
+	entity->product = pstrdup(product);
+	entity->path = result_text(0, 1);
+	entity->api_version = result_text(0, 2);
+	return entity;
+}
+
 /*
- * report_unknown: raises the error for a name that no product has, with near
- * names.
+ * report_unknown: raises the error for a name that no product has, with the
+ * names that are nearest to it.
  */
 static void
 report_unknown(const char *name)
 {
-	static Statement select_near = {
-		"SELECT string_agg(c.shown, ', ') FROM ("
-		"  SELECT m.shown FROM (SELECT entity, CASE WHEN product = 'people' THEN entity "
-		"    ELSE product || '.' || entity END AS shown, product FROM sync_engine.manifest_entity) m "
-		"  WHERE lower(m.entity) = lower(regexp_replace($1, '^.*\\.', '')) "
-		"    OR replace(lower(m.entity), '_', '') = replace(lower(regexp_replace($1, 's$', '')), '_', '') "
-		"    OR lower(m.entity) LIKE lower(left($1, greatest(length($1) - 2, 3))) || '%' "
-		"  ORDER BY lower(m.entity) = lower($1) DESC, abs(length(m.entity) - length($1)), m.shown LIMIT 5) c",
+	static Statement select_names = {
+		"SELECT lower(entity), CASE WHEN product = 'people' THEN entity ELSE product || '.' || entity END "
+		"FROM sync_engine.manifest_entity "
+		"ORDER BY product = split_part($1, '.', 1) DESC, product = 'people' DESC, product, entity",
 		1, {TEXTOID}
 	};
 	Datum		args[1] = {CStringGetTextDatum(name)};
-	char	   *near_names;
+	uint64		rows = statement_run(&select_names, args, NULL);
+	const char *dot = strrchr(name, '.');
+	char	   *wanted = asc_tolower(dot ? dot + 1 : name, strlen(dot ? dot + 1 : name));
+	int			farthest = Min((int) strlen(wanted) / 3, MAX_NEAR_DISTANCE);
+	int			n = 0;
+	StringInfoData near_names;
+	const bool	trusted = true;
 
-	(void) statement_run(&select_near, args, NULL);
-	near_names = result_text(0, 1);
+	initStringInfo(&near_names);
+	for (int distance = 0; distance <= farthest; distance++)
+	{
+		for (uint64 row = 0; row < rows && n < MAX_NEAR_NAMES; row++)
+		{
+			char	   *entity = result_text(row, 1);
+
+			if (varstr_levenshtein_less_equal(wanted, strlen(wanted), entity, strlen(entity),
+											  1, 1, 1, distance, trusted) == distance)
+				appendStringInfo(&near_names, "%s%s", n++ > 0 ? ", " : "", result_text(row, 2));
+		}
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("entity \"%s\" does not exist", name),
-			 near_names ? errhint("Perhaps you meant %s.", near_names) :
+			 n > 0 ? errhint("Perhaps you meant %s.", near_names.data) :
 			 errhint("See sync_engine.manifest_entity for the names.")));
 }
 
@@ -295,7 +332,8 @@ resolve_name(const char *name)
 	if (!result_bool(0, 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("entity \"%s\" cannot be synced yet", resolved)));
+				 errmsg("entity \"%s\" cannot be synced yet", resolved),
+				 errhint("Entities that can are \"ready\" in sync_engine.manifest_entity.")));
 	return resolved;
 }
 

@@ -67,6 +67,9 @@ typedef struct Entity
 /* Loads an entity into the current memory context; NULL if unknown. */
 extern Entity *manifest_load(const char *product, const char *name);
 
+/* The root of a product, as an entity without columns; NULL if unknown. */
+extern Entity *manifest_load_product(const char *product);
+
 /*
  * Resolves names as a user writes them ('Person', 'giving.Person',
  * 'check-ins.CheckIn', '*') into 'product.Entity'; raises an error that names

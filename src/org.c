@@ -19,6 +19,7 @@
 #include "org.h"
 #include "session.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 /* Keys of sync_connect's options; an unknown key is more likely a slip. */
@@ -26,14 +27,16 @@ static const struct
 {
 	const char *name;
 	enum jbvType type;
+	double		min;			/* of a number */
+	double		max;
 }			known_options[] = {
 	{"api_versions", jbvObject},
 	{"delete_behaviour", jbvString},
-	{"delete_threshold_count", jbvNumeric},
-	{"delete_threshold_percent", jbvNumeric},
+	{"delete_threshold_count", jbvNumeric, 0, PG_INT32_MAX},
+	{"delete_threshold_percent", jbvNumeric, 0, 100},
 	{"entities", jbvArray},
 	{"exclude", jbvArray},
-	{"rate_share", jbvNumeric},
+	{"rate_share", jbvNumeric, 1, 100},
 	{"secret_file", jbvString},
 };
 
@@ -82,17 +85,61 @@ org_check_base_url(const char *base_url)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("base_url is not valid: %s", error),
-				 errhint("Write a scheme and a host, as in https://api.planningcenteronline.com."),
-				 errhidestmt(true)));
+				 errhint("Write a scheme and a host, as in https://api.planningcenteronline.com.")));
 	origin_format(&origin, canonical, sizeof(canonical));
 	if (!origin_allowed(guc_allowed_hosts, &origin, &rule))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("base_url %s is not in sync_engine.allowed_hosts", canonical),
 				 errhint("An administrator can add it: ALTER SYSTEM SET sync_engine.allowed_hosts = '%s, %s'.",
-						 guc_allowed_hosts, origin.https ? origin.host : canonical),
-				 errhidestmt(true)));
+						 guc_allowed_hosts, origin.https ? origin.host : canonical)));
 	return pstrdup(canonical);
+}
+
+/*
+ * check_number: whether the value is within the option's limits.
+ */
+static void
+check_number(int option, Numeric value)
+{
+	double		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+															NumericGetDatum(value)));
+
+	if (number < known_options[option].min || number > known_options[option].max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be from %.0f to %.0f", known_options[option].name,
+						known_options[option].min, known_options[option].max)));
+}
+
+/*
+ * check_names: whether the array holds strings only; which entities they name
+ * is for the manifest to say.
+ */
+static void
+check_names(const char *name, JsonbContainer *array)
+{
+	for (uint32 i = 0; i < JsonContainerSize(array); i++)
+	{
+		if (getIthJsonbValueFromContainer(array, i)->type != jbvString)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must be an array of strings", name),
+					 errhint("Name entities, as in [\"Person\", \"giving.Donation\"].")));
+	}
+}
+
+static void
+check_delete_behaviour(const JsonbValue *value)
+{
+	char	   *behaviour = pnstrdup(value->val.string.val, value->val.string.len);
+
+	if (strcmp(behaviour, "soft") != 0 && strcmp(behaviour, "hard") != 0 &&
+		strcmp(behaviour, "archive") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"delete_behaviour\" cannot be \"%s\"", behaviour),
+				 errhint("Write one of: soft, hard, archive.")));
 }
 
 void
@@ -106,8 +153,7 @@ org_check_options(Jsonb *options)
 	if (!JB_ROOT_IS_OBJECT(options))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object"),
-				 errhidestmt(true)));
+				 errmsg("options must be a JSON object")));
 
 	iterator = JsonbIteratorInit(&options->root);
 	token = JsonbIteratorNext(&iterator, &value, skip_nested);
@@ -127,8 +173,7 @@ org_check_options(Jsonb *options)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"%s\" does not exist", name),
 					 errhint("Options are api_versions, delete_behaviour, delete_threshold_count, "
-							 "delete_threshold_percent, entities, exclude, rate_share, secret_file."),
-					 errhidestmt(true)));
+							 "delete_threshold_percent, entities, exclude, rate_share, secret_file.")));
 
 		(void) JsonbIteratorNext(&iterator, &value, skip_nested);
 		type = value.type == jbvBinary ?
@@ -139,18 +184,19 @@ org_check_options(Jsonb *options)
 					 errmsg("option \"%s\" must be %s", name,
 							known_options[option].type == jbvNumeric ? "a number" :
 							known_options[option].type == jbvString ? "a string" :
-							known_options[option].type == jbvArray ? "an array" : "an object"),
-					 errhidestmt(true)));
-		if (strcmp(name, "rate_share") == 0)
+							known_options[option].type == jbvArray ? "an array" : "an object")));
+		switch (type)
 		{
-			int			share = DatumGetInt32(DirectFunctionCall1(numeric_int4,
-																  NumericGetDatum(value.val.numeric)));
-
-			if (share < 1 || share > 100)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("option \"rate_share\" must be from 1 to 100 percent"),
-						 errhidestmt(true)));
+			case jbvNumeric:
+				check_number(option, value.val.numeric);
+				break;
+			case jbvArray:
+				check_names(name, value.val.binary.data);
+				break;
+			default:
+				if (strcmp(name, "delete_behaviour") == 0)
+					check_delete_behaviour(&value);
+				break;
 		}
 	}
 }
@@ -196,7 +242,7 @@ Org *
 org_load(const char *name, Failure *failure)
 {
 	static Statement select_org = {
-		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::int "
+		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::numeric::int "
 		"FROM sync_engine.org WHERE org = $1",
 		1, {TEXTOID}
 	};

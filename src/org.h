@@ -16,6 +16,9 @@
 #include "queue.h"
 #include "utils/jsonb.h"
 
+/* Characters of an org's name; a CHECK of its table says the same. */
+#define ORG_MAX_NAME	200
+
 typedef struct Org
 {
 	char	   *name;

@@ -108,7 +108,7 @@ queue_claim(int64 lane, int limit)
 		"      AND e.job_id < j.job_id AND e.joined_job_id IS NULL AND e.unmet = 0 "
 		"      AND (e.org, e.product, e.entity) = (j.org, j.product, j.entity)) "
 		"  ORDER BY priority DESC, job_id LIMIT $2 FOR UPDATE SKIP LOCKED) "
-		"RETURNING job_id, run_id, epoch, org, product, entity, strategy, position, "
+		"RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
 		"  fetched, requests, expected",
 		2, {INT8OID, INT4OID}
 	};
@@ -129,10 +129,9 @@ queue_claim(int64 lane, int limit)
 		job->product = result_text(row, 5);
 		job->entity = result_text(row, 6);
 		job->strategy = result_text(row, 7);
-		job->position = result_text(row, 8);
-		job->fetched = result_int64(row, 9, 0);
-		job->requests = result_int64(row, 10, 0);
-		job->expected = result_int64(row, 11, -1);
+		job->fetched = result_int64(row, 8, 0);
+		job->requests = result_int64(row, 9, 0);
+		job->expected = result_int64(row, 10, -1);
 		claimed = lappend(claimed, job);
 	}
 	return claimed;
@@ -218,6 +217,32 @@ queue_restart_job(int64 job_id, int64 epoch)
 	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(epoch)};
 
 	return statement_run(&restart, args, NULL) == 1;
+}
+
+void
+queue_restart_jobs(const char *product, const char *entity)
+{
+	static Statement restart = {
+		"UPDATE sync_engine.job SET position = '' WHERE (product, entity) = ($1, $2) "
+		"AND status IN ('queued', 'running', 'paused', 'held') AND position <> ''",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(product), CStringGetTextDatum(entity)};
+
+	(void) statement_run(&restart, args, NULL);
+}
+
+char *
+queue_job_position(int64 job_id)
+{
+	static Statement select_position = {
+		"SELECT position FROM sync_engine.job WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&select_position, args, NULL);
+	return result_text(0, 1);
 }
 
 /*

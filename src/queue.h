@@ -39,7 +39,6 @@ typedef struct ClaimedJob
 	char	   *product;
 	char	   *entity;
 	char	   *strategy;
-	char	   *position;
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
@@ -72,6 +71,12 @@ extern bool queue_release_job(int64 job_id, int64 epoch, const char *reason, int
 
 /* The data table is new: what was read before is not in it. */
 extern bool queue_restart_job(int64 job_id, int64 epoch);
+
+/* The same for all jobs of an entity that have not ended; leases stay. */
+extern void queue_restart_jobs(const char *product, const char *entity);
+
+/* Where a job stands, as of now. */
+extern char *queue_job_position(int64 job_id);
 
 /*
  * Locks the runs that the end of a job touches.  A transaction that moves the

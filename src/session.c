@@ -45,6 +45,10 @@
 /* of the lane's open transaction */
 static OwnerScope lane_scope;
 static MemoryContext lane_context;
+
+/* the extension that this lane serves: created again, it is another one */
+static Oid	lane_extension = InvalidOid;
+
 static Oid	extension_owner = InvalidOid;
 
 /*
@@ -230,7 +234,9 @@ session_begin(const char *activity)
 		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 		extension = get_extension_oid(EXTENSION_NAME, true);
 	}
-	if (!OidIsValid(extension))
+	if (!OidIsValid(lane_extension))
+		lane_extension = extension;
+	if (!OidIsValid(extension) || extension != lane_extension)
 	{
 		session_abort();
 		return false;

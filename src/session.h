@@ -51,7 +51,8 @@ extern TimestampTz result_timestamp(uint64 row, int column, TimestampTz if_null)
 /*
  * A transaction of a lane: extension present and not being dropped, running
  * as its owner, restricted, with a pinned search_path.  False, with nothing
- * open, when the extension is gone.
+ * open, when the extension is gone, even if another was created in its place:
+ * that one counts jobs and epochs anew, so the lane's would be mistaken.
  */
 extern bool session_begin(const char *activity);
 extern void session_commit(bool durable);

@@ -90,7 +90,8 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that has requested a sync")));
+					 errmsg("cannot PREPARE a transaction that has requested a sync"),
+					 errhint("COMMIT it, or request the sync in a transaction of its own.")));
 			break;
 		case XACT_EVENT_COMMIT:
 			pg_atomic_write_u32(&wake_database->wanted, 1);

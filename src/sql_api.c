@@ -21,11 +21,12 @@
 #include "funcapi.h"
 #include "guc.h"
 #include "manifest.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "org.h"
-#include "pgstat.h"
 #include "queue.h"
+#include "secrecy.h"
 #include "session.h"
 #include "shmem.h"
 #include "utils/array.h"
@@ -43,6 +44,8 @@ PG_FUNCTION_INFO_V1(sync_start);
 PG_FUNCTION_INFO_V1(sync_wait);
 PG_FUNCTION_INFO_V1(sync_cancel);
 PG_FUNCTION_INFO_V1(sync_engine_live_jobs);
+
+static List *profile(const char *org);
 
 /*
  * require_primary: every function that writes, or waits for one who does.
@@ -82,17 +85,6 @@ text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be empty", name)));
 	return value;
-}
-
-/*
- * hide_statement: an error below us must not log the statement, which has the
- * secret in it.
- */
-static void
-hide_statement(void *arg)
-{
-	(void) arg;
-	errhidestmt(true);
 }
 
 static void
@@ -142,19 +134,19 @@ part_argument(FunctionCallInfo fcinfo, int number, const char *name, char *part)
 Datum
 sync_connect(PG_FUNCTION_ARGS)
 {
-	ErrorContextCallback hide = {.callback = hide_statement,.previous = error_context_stack};
 	Credential	credential;
 	OwnerScope	scope;
 	char	   *org;
 	char	   *base_url;
 	bool		keep_options = PG_ARGISNULL(5);
 
-	/* first of all, out of sight */
-	pgstat_report_activity(STATE_RUNNING, "SELECT sync_connect(/* arguments hidden */)");
-	error_context_stack = &hide;
-
+	secrecy_hide_statement();	/* before anything can fail */
 	require_primary("sync_connect");
 	org = text_argument(fcinfo, 0, "org");
+	if (pg_mbstrlen(org) > ORG_MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("org is longer than %d characters", ORG_MAX_NAME)));
 	part_argument(fcinfo, 1, "client_id", credential.client_id);
 	part_argument(fcinfo, 2, "secret", credential.secret);
 	if (!PG_ARGISNULL(3))
@@ -172,11 +164,12 @@ sync_connect(PG_FUNCTION_ARGS)
 		org_adopt_installation();
 	store_org(org, base_url, keep_options ? (Datum) 0 : PG_GETARG_DATUM(5), keep_options);
 	store_credential(org, &credential);
+	if (!keep_options)
+		(void) profile(org);	/* a slip in a name shows now, not at night */
 	owner_scope_leave(&scope);
 	SPI_finish();
 
 	explicit_bzero(&credential, sizeof(credential));
-	error_context_stack = hide.previous;
 	PG_RETURN_VOID();
 }
 
@@ -197,7 +190,8 @@ require_org(const char *org, bool must_be_committed)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("org \"%s\" does not exist", org),
-				 errhint("Call sync_connect('%s', client_id, secret) first; sync_orgs shows the orgs there are.", org)));
+				 errhint("Call sync_connect(%s, client_id, secret) first; sync_orgs shows the orgs there are.",
+						 quote_literal_cstr(org))));
 	if (must_be_committed &&
 		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
 																				 SPI_tuptable->tupdesc,
@@ -205,7 +199,7 @@ require_org(const char *org, bool must_be_committed)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("org \"%s\" is not committed yet", org),
-				 errdetail("It was connected in this transaction, so no lane can see it."),
+				 errdetail("It was connected or changed in this transaction, so no lane can see that."),
 				 errhint("COMMIT before you wait for a run.")));
 }
 
@@ -283,6 +277,10 @@ name_list(ArrayType *array, const char *argument)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not contain nulls", argument)));
 		names = lappend(names, TextDatumGetCString(values[i]));
+		if (strcmp(llast(names), "") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not contain empty names", argument)));
 	}
 	if (names == NIL)
 		ereport(ERROR,

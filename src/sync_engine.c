@@ -15,6 +15,7 @@
 #include "guc.h"
 #include "launcher.h"
 #include "miscadmin.h"
+#include "secrecy.h"
 #include "shmem.h"
 
 COMPAT_MODULE_MAGIC("sync_engine", "0.1.0");
@@ -32,5 +33,6 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 	shmem_install_hooks();
+	secrecy_install_hook();
 	launcher_register();
 }

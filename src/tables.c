@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "queue.h"
 #include "session.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -121,6 +122,7 @@ create_table(const Entity *entity)
 	const char *table = quote_qualified_identifier(entity->schema_name, entity->table_name);
 	StringInfoData sql;
 
+	queue_restart_jobs(entity->product, entity->name);
 	(void) statement_run(&reset_state, args, NULL);
 
 	session_become_table_owner();

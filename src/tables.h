@@ -21,8 +21,9 @@ typedef struct DataTable
 
 /*
  * Finds the table of an entity, and makes it, its missing columns and its
- * view where needed.  Making the table resets its sync state.  Within a
- * transaction of a lane, as the extension's owner.
+ * view where needed.  Making the table resets its sync state and the positions
+ * of jobs that read into it.  Within a transaction of a lane, as the
+ * extension's owner.
  */
 extern DataTable tables_ensure(const Entity *entity);
 

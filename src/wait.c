@@ -31,6 +31,12 @@
  */
 #define WAIT_POLL_MS	200
 
+/*
+ * Parallel queries can take every worker slot for a moment, and a launcher
+ * that was lost is back after a second: only then is it worth an error.
+ */
+#define NO_WORKER_MS	5000
+
 /* Progress notices of one run come so often at the most. */
 #define NOTICE_MS		1000
 
@@ -70,7 +76,7 @@ run_status(int64 run_id, MemoryContext context)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("run " INT64_FORMAT " is not committed yet", run_id),
-				 errdetail("It was started in this transaction, so no lane can see it."),
+				 errdetail("It was started or cancelled in this transaction, so no lane can see that."),
 				 errhint("COMMIT before you wait for it.")));
 	if (statement_run_latest(&select_status, args, NULL) > 0)
 		status = MemoryContextStrdup(context, result_text(0, 1));
@@ -185,6 +191,27 @@ check_own_locks(const WaiterSlot *waiter)
 				 errhint("COMMIT before you wait for a run.")));
 }
 
+/*
+ * check_workers: a run that no lane has taken up since then may have none to
+ * wait for.
+ */
+static void
+check_workers(TimestampTz since)
+{
+	DatabaseSlot *database = shmem_database_slot(MyDatabaseId);
+	bool		has_launcher = *(volatile int *) &shared->launcher_procno != NO_PROC;
+
+	if (!TimestampDifferenceExceeds(since, GetCurrentTimestamp(), NO_WORKER_MS) ||
+		(has_launcher && pg_atomic_read_u32(&database->no_worker) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 has_launcher ? errmsg("no background worker slot is free for a lane") :
+			 errmsg("the launcher of sync_engine does not run"),
+			 errhint("Increase max_worker_processes and restart the server, "
+					 "or try again when other workers have ended.")));
+}
+
 static bool
 has_ended(const char *status)
 {
@@ -200,7 +227,8 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "waiting for a run",
 												  ALLOCSET_SMALL_SIZES);
-	Progress	progress = {.shown_at = GetCurrentTimestamp()};
+	TimestampTz since = GetCurrentTimestamp();
+	Progress	progress = {.shown_at = since};
 	char	   *status;
 
 	for (;;)
@@ -219,6 +247,8 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 				break;
 		}
 		check_own_locks(waiter);
+		if (strcmp(status, "queued") == 0)
+			check_workers(since);
 		sleep_on_latch(timeout);
 	}
 	status = pstrdup(status);
@@ -231,7 +261,7 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 static int64
 wait_for_number(WaiterSlot *waiter)
 {
-	DatabaseSlot *database = shmem_database_slot(MyDatabaseId);
+	TimestampTz since = GetCurrentTimestamp();
 
 	for (;;)
 	{
@@ -243,11 +273,8 @@ wait_for_number(WaiterSlot *waiter)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the run could not be started: %s", waiter->error)));
-		if (pg_atomic_read_u32(&database->no_worker) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("no background worker slot is free for a lane"),
-					 errhint("Increase max_worker_processes, or try again when other workers have ended.")));
+		check_own_locks(waiter);
+		check_workers(since);
 		sleep_on_latch(WAIT_POLL_MS);
 	}
 }

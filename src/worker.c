@@ -21,7 +21,7 @@
 #include "guc.h"
 #include "http.h"
 #include "inbox.h"
-#include "job.h"
+#include "job_fetch.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "planner.h"
@@ -66,6 +66,7 @@ typedef struct Lane
 	int			n_jobs;
 	int			first;			/* whose turn it is to send first */
 	bool		look_for_work;
+	bool		leaving;		/* of its own accord */
 	TimestampTz next_look;		/* something becomes due */
 	TimestampTz idle_since;		/* 0 = busy */
 	TimestampTz told_at;		/* progress, to waiting backends */
@@ -96,6 +97,8 @@ release_slot(int code, Datum arg)
 	inbox_give_back();
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (lane.leaving)
+		lane.slot->in_use = false;
 	lane.slot->ready = false;
 	lane.slot->procno = NO_PROC;
 	lane.slot->pid = 0;
@@ -144,11 +147,23 @@ leave(TimestampTz next_due)
 		LWLockRelease(shared->lock);
 		return;
 	}
-	lane.slot->in_use = false;
 	lane.slot->ready = false;
 	lane.database->next_due = next_due;
 	lane.database->failures = 0;
 	LWLockRelease(shared->lock);
+	lane.leaving = true;
+	proc_exit(0);
+}
+
+/*
+ * leave_to_another: the extension is gone.  If somebody creates it again, the
+ * work is for another lane; if not, that lane says so to those who wait.
+ */
+static void
+leave_to_another(void)
+{
+	shmem_want_lane(MyDatabaseId);
+	lane.leaving = true;
 	proc_exit(0);
 }
 
@@ -160,13 +175,13 @@ static void
 leave_for_good(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	lane.slot->in_use = false;
 	lane.slot->ready = false;
 	lane.database->next_due = DT_NOEND;
 	lane.database->failures = 0;
 	if (pg_atomic_read_u32(&lane.database->wanted) == 0)
 		lane.database->database = InvalidOid;
 	LWLockRelease(shared->lock);
+	lane.leaving = true;
 	proc_exit(0);
 }
 
@@ -193,6 +208,8 @@ connect_to_database(void)
 	set_option("session_replication_role", "origin");
 	set_option("TimeZone", "UTC");
 	set_option("max_parallel_workers_per_gather", "0");
+	/* plans are kept while tables grow: a scan that is cheap now will not be */
+	set_option("enable_seqscan", "off");
 	set_option("jit", "off");
 	pgstat_report_appname("sync_engine lane");
 }
@@ -418,7 +435,7 @@ find_work(MemoryContext context)
 	MemoryContext inner;
 
 	if (!session_begin("looking for work"))
-		leave_for_good();
+		leave_to_another();
 	(void) queue_recover_orphans(lane.number);
 	inner = MemoryContextSwitchTo(context);
 	runs = queue_runs_to_cancel();
@@ -475,21 +492,21 @@ try_find_work(MemoryContext context)
 static bool
 send_step(Job *job, void *arg)
 {
-	job_send(job, lane.client, (int *) arg);
+	job_fetch_send(job, lane.client, (int *) arg);
 	return true;
 }
 
 static bool
 take_step(Job *job, void *arg)
 {
-	job_take_response(job, (PageRequest *) arg);
+	job_fetch_take(job, (PageRequest *) arg);
 	return true;
 }
 
 static bool
 apply_step(Job *job, void *arg)
 {
-	return job_apply_next(job);
+	return job_fetch_apply(job);
 }
 
 /*

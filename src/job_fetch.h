@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_fetch.h
+ *		Asks for the pages of a job, and takes the answers.
+ *
+ * IDENTIFICATION
+ *		src/job_fetch.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_JOB_FETCH_H
+#define SYNC_ENGINE_JOB_FETCH_H
+
+#include "job.h"
+
+/*
+ * Plans and sends what may be sent now, at most *room requests; sets wake_at.
+ */
+extern void job_fetch_send(Job *job, HttpClient *client, int *room);
+
+/* Takes an answer to one of its requests. */
+extern void job_fetch_take(Job *job, PageRequest *request);
+
+/* Applies the next page if it is there; true if something was done. */
+extern bool job_fetch_apply(Job *job);
+
+#endif							/* SYNC_ENGINE_JOB_FETCH_H */

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * secrecy.c
+ *		Keeps statements that carry a credential out of sight.
+ *
+ * The secret is an argument of sync_connect, so it is in the text of a
+ * statement.  From the moment the function runs, that text is replaced, for
+ * this statement and for those that were sent along with it.  What fails
+ * before (no right to call it, a value of a wrong type) is caught where errors
+ * go to the log.
+ *
+ * It cannot help where the server is told to log every statement or its
+ * parameters (log_statement, log_min_duration_statement).
+ *
+ * IDENTIFICATION
+ *		src/secrecy.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "pgstat.h"
+#include "secrecy.h"
+#include "tcop/tcopprot.h"
+
+/* The name whose calls have a secret among their arguments. */
+#define SECRET_CALL			"sync_connect"
+
+static const char *const hidden_statement = "SELECT sync_connect(/* arguments hidden */)";
+
+static emit_log_hook_type previous_log_hook = NULL;
+
+static bool
+has_secret_call(const char *text)
+{
+	return text != NULL && strcasestr(text, SECRET_CALL) != NULL;
+}
+
+/*
+ * hide_from_log: only the two switches are changed, which the log looks at
+ * after us; the client, who sent the secret, is told everything.
+ */
+static void
+hide_from_log(ErrorData *error)
+{
+	if (has_secret_call(debug_query_string))
+	{
+		error->hide_stmt = true;
+		pgstat_report_activity(STATE_RUNNING, hidden_statement);
+	}
+	if (has_secret_call(error->context))
+		error->hide_ctx = true;
+	if (previous_log_hook != NULL)
+		previous_log_hook(error);
+}
+
+void
+secrecy_install_hook(void)
+{
+	previous_log_hook = emit_log_hook;
+	emit_log_hook = hide_from_log;
+}
+
+void
+secrecy_hide_statement(void)
+{
+	pgstat_report_activity(STATE_RUNNING, hidden_statement);
+	debug_query_string = hidden_statement;
+}
