@@ -1,0 +1,351 @@
+
+=pod
+
+=head1 NAME
+
+SyncEngineTest - clusters, API simulators and comparisons for TAP tests
+
+=head1 SYNOPSIS
+
+  use SyncEngineTest;
+
+  my $sim = start_simulator(orgs => 2, people => 500);
+  my $node = new_cluster(conf => { 'sync_engine.max_workers' => 2 });
+
+  connect_org($node, $sim, 'org1', delete_behaviour => 'hard');
+  $node->safe_psql('sync', q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+  is_equal_to_oracle($node, $sim, 'org1', 'Person', 'first sync');
+
+  $sim->post('mutate', org => 'org1', entity => 'Person', op => 'update', count => 3);
+  wait_for(sub { $sim->stats->{requests} > 10 }, 30, 'the engine asks again');
+
+  done_testing();
+
+=head1 DESCRIPTION
+
+Built on PostgreSQL::Test::Cluster and run by C<scripts/check tap FILE>, which
+sets the environment up.  Clusters and simulators end with the test.  Waiting is
+always for a condition: nothing here sleeps for a fixed time.
+
+This file has clusters and comparisons; SyncEngineTest::Simulator has the
+simulator's handle.
+
+=cut
+
+package SyncEngineTest;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter qw(import);
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils ();
+use SyncEngineTest::Simulator;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+# Test::More's functions come along, so that a test needs one "use" only.
+our @EXPORT = (
+	@Test::More::EXPORT, qw(
+	  start_simulator new_cluster connect_org is_equal_to_oracle wait_for
+	  lane_pids background_psql server_log));
+
+# The database of each cluster.
+my $database = 'sync';
+
+# How many differing values a failed comparison shows.
+my $differences_shown = 10;
+
+# Short enough not to be felt, long enough not to be a load.
+my $poll_interval_us = 50_000;
+
+=pod
+
+=head1 FUNCTIONS
+
+=over
+
+=item start_simulator(%options)
+
+Start an API simulator on a free port.  Options are those of its command line,
+with underscores: C<< people => 500, rate_limit => 0 >>.  See
+L<SyncEngineTest::Simulator> for what it returns.
+
+=cut
+
+sub start_simulator
+{
+	return SyncEngineTest::Simulator->new(@_);
+}
+
+=pod
+
+=item new_cluster(%options)
+
+A started cluster that has the extension in its database C<sync>.  Options:
+C<name> (main), C<conf> (a hash of settings, which replace those here), C<init>
+(a hash of parameters of C<< PostgreSQL::Test::Cluster->init >>),
+C<create_extension> (1).
+
+=cut
+
+sub new_cluster
+{
+	my (%options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($options{name} // 'main');
+	my %conf = (
+		shared_preload_libraries    => 'sync_engine',
+		'sync_engine.allowed_hosts' => 'http://127.0.0.1:*',
+		max_worker_processes        => 24,
+		max_wal_size                => '128MB',
+		timezone                    => 'UTC',
+		# A crash is there to be recovered from, not to end the test.
+		restart_after_crash => 'on',
+		# Credentials are arguments of statements: a log that has all
+		# statements could not be searched for leaks.
+		log_statement => 'none',
+		%{ $options{conf} // {} });
+
+	$node->init(
+		extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ],
+		%{ $options{init} // {} });
+	$node->append_conf('postgresql.conf', "$_ = " . quote($conf{$_}))
+	  for sort keys %conf;
+	$node->start;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, 'CREATE EXTENSION sync_engine')
+	  if $options{create_extension} // 1;
+	return $node;
+}
+
+=pod
+
+=item connect_org($node, $simulator, $org, %options)
+
+C<sync_connect> with the token that the simulator gives the organisation;
+C<%options> are its C<options>.
+
+=cut
+
+sub connect_org
+{
+	my ($node, $simulator, $org, %options) = @_;
+	my @arguments = map { quote($_) } $org, "$org-client", "$org-secret";
+	my $options = JSON::PP->new->canonical->encode(\%options);
+
+	$node->safe_psql(
+		$database,
+		sprintf('SELECT sync_connect(%s, base_url => %s, options => %s)',
+			join(', ', @arguments), quote($simulator->url),
+			quote($options)));
+	return;
+}
+
+=pod
+
+=item is_equal_to_oracle($node, $simulator, $org, $entity, $name, %options)
+
+Test that the live rows of the entity's data table are exactly what the
+simulator says is true, no row more, none less, in every column but those that
+the API sends only when asked by name, and those in C<< except => [...] >>.  A
+comparison with nothing fails unless C<< allow_empty => 1 >>.  Returns the
+result; a failure shows the first values that differ.
+
+C<$entity> is as in SQL: C<Person>, C<giving.Donation>.
+
+=cut
+
+sub is_equal_to_oracle
+{
+	my ($node, $simulator, $org, $entity, $name, %options) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	my ($product, $type) = split_name($entity);
+	my %left_out = map { $_ => 1 } @{ $options{except} // [] }, split /\n/, $node->safe_psql(
+		$database,
+		"SELECT attribute FROM sync_engine.manifest_attribute
+		WHERE (product, entity) = ('$product', '$type') AND fields_only");
+	my @columns = grep { !$left_out{ $_->[0] } } map { [ split /\t/ ] } split /\n/,
+	  $simulator->get('oracle/columns', entity => $entity);
+	my $copy = $simulator->get(
+		'oracle',
+		org     => $org,
+		entity  => $entity,
+		columns => join(',', map { $_->[0] } @columns));
+	my $rows = () = $copy =~ /\n/g;
+
+	# psql reads a file by itself, faster than a pipe could be fed.
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/oracle';
+	PostgreSQL::Test::Utils::append_to_file($file, $copy);
+
+	my $definition = join ', ', map { "\"$_->[0]\" $_->[1]" } @columns;
+	my $list = join ', ', map { "\"$_->[0]\"" } @columns;
+	my $table = data_table($entity);
+	my $live = "SELECT $list FROM $table WHERE org = "
+	  . quote($org)
+	  . ' AND _deleted_at IS NULL';
+
+	my $load = <<~"SQL";
+		SET client_min_messages = warning;
+		CREATE TEMP TABLE oracle ($definition);
+		\\copy oracle FROM '$file'
+		CREATE TEMP TABLE data AS $live;
+		SQL
+	my ($status, $differing, $error) = $node->psql($database, <<~"SQL");
+		$load
+		SELECT (SELECT count(*) FROM (TABLE data EXCEPT ALL TABLE oracle) _)
+			+ (SELECT count(*) FROM (TABLE oracle EXCEPT ALL TABLE data) _);
+		SQL
+
+	return fail_with($name, $error) if $status != 0;
+	return pass($name) if $differing eq '0' && ($rows > 0 || $options{allow_empty});
+	return fail_with($name, "nothing to compare: there is no $entity")
+	  if $differing eq '0';
+
+	# Rows as JSON make a value of each column, whatever its type.
+	my $shown = $node->safe_psql($database, <<~"SQL");
+		$load
+		WITH data_value AS (
+			SELECT id, v.* FROM data d, jsonb_each_text(to_jsonb(d)) v
+		), oracle_value AS (
+			SELECT id, v.* FROM oracle o, jsonb_each_text(to_jsonb(o)) v
+		)
+		SELECT format('%s rows, should be %s', (SELECT count(*) FROM data), (SELECT count(*) FROM oracle))
+		UNION ALL
+		(SELECT CASE WHEN d.id IS NULL THEN format('id %s is missing', o.id)
+				WHEN o.id IS NULL THEN format('id %s is too much', d.id)
+				ELSE format('id %s, %s: %s, should be %s', id, key,
+					coalesce(quote_literal(d.value), 'NULL'), coalesce(quote_literal(o.value), 'NULL'))
+			END
+		FROM data_value d FULL JOIN oracle_value o USING (id, key)
+		WHERE d.value IS DISTINCT FROM o.value
+			AND (key = 'id' OR (d.id IS NOT NULL AND o.id IS NOT NULL))
+		ORDER BY id, key
+		LIMIT $differences_shown);
+		SQL
+	return fail_with($name, $shown);
+}
+
+=pod
+
+=item wait_for($condition, $timeout, $name)
+
+Test that the sub becomes true within so many seconds; look often.  Returns the
+true value, or nothing.
+
+=cut
+
+sub wait_for
+{
+	my ($condition, $timeout, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $end = Time::HiRes::time() + $timeout;
+
+	while (1)
+	{
+		my $value = $condition->();
+
+		if ($value)
+		{
+			pass($name);
+			return $value;
+		}
+		last if Time::HiRes::time() > $end;
+		usleep($poll_interval_us);
+	}
+	fail_with($name, "not within $timeout s");
+	return;
+}
+
+=pod
+
+=item lane_pids($node)
+
+The process ids of the lanes at work, in order.
+
+=cut
+
+sub lane_pids
+{
+	my ($node) = @_;
+
+	return split /\n/, $node->safe_psql('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine lane' ORDER BY pid});
+}
+
+=pod
+
+=item background_psql($node, %parameters)
+
+A session in the database that goes on while the test does other things: a
+PostgreSQL::Test::BackgroundPsql.
+
+=cut
+
+sub background_psql
+{
+	my ($node, %parameters) = @_;
+
+	return $node->background_psql($database, %parameters);
+}
+
+=pod
+
+=item server_log($node)
+
+The whole log of the server so far.
+
+=cut
+
+sub server_log
+{
+	my ($node) = @_;
+
+	return PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+=pod
+
+=back
+
+=cut
+
+# fail_with: a failed test and why.
+sub fail_with
+{
+	my ($name, $reason) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	fail($name);
+	diag($reason);
+	return 0;
+}
+
+# quote: a literal for SQL, also good for postgresql.conf.
+sub quote
+{
+	my ($value) = @_;
+
+	$value =~ s/'/''/g;
+	return "'$value'";
+}
+
+# split_name: product and type of an entity's name; People's go without.
+sub split_name
+{
+	my ($entity) = @_;
+
+	return $entity =~ /^(\w+)\.(\w+)$/ ? ($1, $2) : ('people', $entity);
+}
+
+# data_table: where an entity's rows are: PhoneNumber in pco_people.phone_number.
+sub data_table
+{
+	my ($product, $type) = split_name(@_);
+
+	$type =~ s/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/_/g;
+	return "pco_$product." . lc $type;
+}
+
+1;
