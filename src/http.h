@@ -8,8 +8,10 @@
  * what is done from http_next_done(). Nothing here blocks, throws or touches
  * PostgreSQL: plain C, memory by malloc, every function returns.
  *
- * The caller reserves max_connections + 1 external file descriptors, ignores
- * SIGPIPE (as every PostgreSQL process does), and calls from one thread.
+ * The caller reserves external file descriptors: one, and one for each
+ * connection (libcurl takes two more, briefly, for a name being resolved). It
+ * ignores SIGPIPE, as every PostgreSQL process does, and calls from one
+ * thread.
  *
  * IDENTIFICATION
  *	  src/http.h
@@ -36,8 +38,8 @@ typedef struct HttpLimits
 	size_t		max_body;		/* decoded bytes of one response */
 	long		connect_timeout_ms; /* DNS, TCP and TLS */
 	long		total_timeout_ms;	/* a whole transfer, queueing included */
-	long		low_speed_bytes;	/* slower than this per second... */
-	long		low_speed_seconds;	/*... for so long counts as a timeout */
+	long		low_speed_bytes;	/* slower than this per second, */
+	long		low_speed_seconds;	/* and for so long, is a timeout */
 	const char *user_agent;
 	const char *ca_file;		/* NULL = the system's certificates */
 } HttpLimits;
@@ -93,7 +95,7 @@ typedef enum HttpError
 	HTTP_ERROR_TIMEOUT,
 	HTTP_ERROR_INCOMPLETE,		/* ended before the response was complete */
 	HTTP_ERROR_TOO_LARGE,		/* body or headers over the cap */
-	HTTP_ERROR_PROTOCOL,		/* not HTTP, bad content encoding... */
+	HTTP_ERROR_PROTOCOL,		/* not HTTP, bad content encoding */
 	HTTP_ERROR_MEMORY,
 	HTTP_ERROR_INTERNAL
 } HttpError;
@@ -117,10 +119,12 @@ typedef struct HttpResponse
 	char		location[2048]; /* absolute target of a redirect, which is
 								 * never followed here */
 
-	int64_t		rate_limit;		/* X-PCO-API-Request-Rate-Limit */
-	int64_t		rate_period_us; /*...-Period: "20 seconds" or "20" */
-	int64_t		rate_count;		/*...-Count, may exceed the limit */
-	int64_t		retry_after;	/* seconds; HTTP_RETRY_AFTER_... below */
+	/* X-PCO-API-Request-Rate-Limit, -Period and -Count */
+	int64_t		rate_limit;
+	int64_t		rate_period_us; /* "20 seconds" or "20" */
+	int64_t		rate_count;		/* may exceed the limit */
+
+	int64_t		retry_after;	/* seconds, or one of HTTP_RETRY_AFTER_* */
 	int64_t		retry_after_date;	/* where given as a date, unix seconds */
 	int64_t		server_date;	/* Date, unix seconds */
 
@@ -135,7 +139,7 @@ typedef struct HttpResponse
 } HttpResponse;
 
 #define HTTP_RETRY_AFTER_ABSENT		(-1)
-#define HTTP_RETRY_AFTER_GARBAGE	(-2)
+#define HTTP_RETRY_AFTER_GARBAGE	(-2)	/* also a date without Date */
 
 /* NULL with a message in error (lower case, no period). */
 extern HttpClient *http_create(const HttpLimits *limits,

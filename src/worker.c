@@ -185,6 +185,43 @@ leave_for_good(void)
 	proc_exit(0);
 }
 
+/*
+ * tell_lanes: the others of this database are to look for work too.
+ */
+static void
+tell_lanes(bool only_with_room)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		LaneSlot   *other = &shared->lanes[i];
+
+		if (other == lane.slot || !other->ready || other->database != MyDatabaseId ||
+			(only_with_room && other->saturated))
+			continue;
+		pg_atomic_write_u32(&other->look, 1);
+		shmem_wake(other->procno);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * is_wanted: whether somebody has enqueued or cancelled.  One lane notices;
+ * the jobs of a cancelled run may be in any.
+ */
+static bool
+is_wanted(void)
+{
+	const bool	only_with_room = false;
+
+	if (pg_atomic_exchange_u32(&lane.database->wanted, 0) != 0)
+	{
+		tell_lanes(only_with_room);
+		return true;
+	}
+	return pg_atomic_exchange_u32(&lane.slot->look, 0) != 0;
+}
+
 static void
 set_option(const char *name, const char *value)
 {
@@ -208,8 +245,6 @@ connect_to_database(void)
 	set_option("session_replication_role", "origin");
 	set_option("TimeZone", "UTC");
 	set_option("max_parallel_workers_per_gather", "0");
-	/* plans are kept while tables grow: a scan that is cheap now will not be */
-	set_option("enable_seqscan", "off");
 	set_option("jit", "off");
 	pgstat_report_appname("sync_engine lane");
 }
@@ -346,9 +381,11 @@ run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext 
 {
 	volatile bool result = false;
 
+	lane.slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
 		result = step(job, arg);
+		lane.slot->applying_since = 0;
 	}
 	PG_CATCH();
 	{
@@ -464,7 +501,12 @@ find_work(MemoryContext context)
 	MemoryContextSwitchTo(context);
 
 	if (lane.slot->saturated)
+	{
+		const bool	only_with_room = true;
+
+		tell_lanes(only_with_room);
 		shmem_wake_launcher();
+	}
 	start_jobs(claimed, context);
 }
 
@@ -472,10 +514,12 @@ static void
 try_find_work(MemoryContext context)
 {
 	lane.look_for_work = false;
+	lane.slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
 		inbox_take_requests();
 		find_work(context);
+		lane.slot->applying_since = 0;
 	}
 	PG_CATCH();
 	{
@@ -544,6 +588,10 @@ take_responses(MemoryContext context)
 	HttpTransfer *transfer;
 
 	http_drive(lane.client);
+	if (!http_healthy(lane.client))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("sync_engine: the HTTP client has failed")));
 	while ((transfer = http_next_done(lane.client)) != NULL)
 	{
 		PageRequest *request = http_owner(transfer);
@@ -564,9 +612,7 @@ apply_pages(MemoryContext context)
 
 	for (int i = 0; i < lane.n_jobs; i++)
 	{
-		lane.slot->applying_since = GetCurrentTimestamp();
 		any = run_step(apply_step, lane.jobs[i], NULL, context) || any;
-		lane.slot->applying_since = 0;
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -700,8 +746,7 @@ sync_engine_lane_main(Datum arg)
 
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
-		if (pg_atomic_exchange_u32(&lane.database->wanted, 0) != 0 ||
-			lane.next_look <= GetCurrentTimestamp())
+		if (is_wanted() || lane.next_look <= GetCurrentTimestamp())
 			lane.look_for_work = true;
 		if (lane.look_for_work)
 			try_find_work(context);

@@ -48,7 +48,7 @@ typedef struct HttpServer
 	int			connections;	/* accepted so far */
 	int			open;			/* of these, not yet ended */
 	int			requests;		/* complete ones */
-	int			abandoned;		/* closed by the client while we kept silent */
+	int			silent;			/* connections kept waiting for an answer */
 } HttpServer;
 
 typedef struct Connection
@@ -65,6 +65,7 @@ typedef enum After
 {
 	KEEP,						/* the connection serves the next request */
 	CLOSE,						/* orderly, though not announced */
+	CLOSE_NEXT,					/* the same, when the next request arrives */
 	RESET,						/* RST */
 	SILENCE						/* nothing more until the client goes */
 } After;
@@ -97,7 +98,7 @@ static const struct Route
 		"Content-Length: 0\r\n\r\n", KEEP},
 	{"/redirect-away", "HTTP/1.1 301 Moved\r\nLocation: https://evil.com/\r\n"
 		"Content-Length: 0\r\n\r\n", KEEP},
-	{"/stale", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", CLOSE},
+	{"/stale", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", CLOSE_NEXT},
 	{"/short", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\":", CLOSE},
 	{"/short-chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		"8\r\n{\"data\":\r\n", CLOSE},
@@ -147,6 +148,17 @@ server_count(HttpServer *server, int *counter, int change)
 	*counter += change;
 	pthread_cond_broadcast(&server->changed);
 	pthread_mutex_unlock(&server->lock);
+}
+
+static inline int
+server_count_of(HttpServer *server, const int *counter)
+{
+	int			value;
+
+	pthread_mutex_lock(&server->lock);
+	value = *counter;
+	pthread_mutex_unlock(&server->lock);
+	return value;
 }
 
 /* Waits until a counter has the value; false after 10 seconds. */
@@ -245,42 +257,6 @@ server_answer_computed(Connection *connection)
 	return server_send(connection, head, strlen(head));
 }
 
-static inline bool
-server_answer(Connection *connection)
-{
-	const struct linger abort_on_close = {.l_onoff = 1, .l_linger = 0};
-	char		byte;
-
-	for (size_t i = 0;
-		 i < sizeof(http_server_routes) / sizeof(http_server_routes[0]); i++)
-	{
-		const struct Route *route = &http_server_routes[i];
-
-		if (strcmp(route->path, connection->path) != 0)
-			continue;
-		if (!server_send(connection, route->answer, strlen(route->answer)))
-			return false;
-		switch (route->after)
-		{
-			case KEEP:
-				return true;
-			case CLOSE:
-				return false;
-			case RESET:
-				setsockopt(connection->fd, SOL_SOCKET, SO_LINGER,
-						   &abort_on_close, sizeof(abort_on_close));
-				return false;
-			case SILENCE:
-				while (server_receive(connection, &byte, 1) > 0)
-					;
-				server_count(connection->server,
-							 &connection->server->abandoned, 1);
-				return false;
-		}
-	}
-	return server_answer_computed(connection);
-}
-
 /* Reads one request with its body; false at the end of the connection. */
 static inline bool
 server_read_request(Connection *connection)
@@ -308,6 +284,45 @@ server_read_request(Connection *connection)
 	}
 	connection->head_len = len;
 	return sscanf(connection->head, "%*s %255[^ ?]", connection->path) == 1;
+}
+
+static inline bool
+server_answer(Connection *connection)
+{
+	const struct linger abort_on_close = {.l_onoff = 1, .l_linger = 0};
+	char		byte;
+
+	for (size_t i = 0;
+		 i < sizeof(http_server_routes) / sizeof(http_server_routes[0]); i++)
+	{
+		const struct Route *route = &http_server_routes[i];
+
+		if (strcmp(route->path, connection->path) != 0)
+			continue;
+		if (!server_send(connection, route->answer, strlen(route->answer)))
+			return false;
+		switch (route->after)
+		{
+			case KEEP:
+				return true;
+			case CLOSE:
+				return false;
+			case CLOSE_NEXT:
+				server_read_request(connection);
+				return false;
+			case RESET:
+				setsockopt(connection->fd, SOL_SOCKET, SO_LINGER,
+						   &abort_on_close, sizeof(abort_on_close));
+				return false;
+			case SILENCE:
+				server_count(connection->server, &connection->server->silent, 1);
+				while (server_receive(connection, &byte, 1) > 0)
+					;
+				server_count(connection->server, &connection->server->silent, -1);
+				return false;
+		}
+	}
+	return server_answer_computed(connection);
 }
 
 static inline void *
