@@ -25,19 +25,20 @@
 #include "utils/lsyscache.h"
 
 /*
- * tell_waiter: the process that waits for this run is the one that blocks it.
+ * tell_waiter: if the process that blocks this job waits for a run, it has to
+ * see whether it waits for itself.
  */
 static void
-tell_waiter(int64 run_id, int pid)
+tell_waiter(int64 job_id, int pid)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_WAITERS; i++)
 	{
 		WaiterSlot *waiter = &shared->waiters[i];
 
-		if (waiter->state == WAITER_WATCHING && waiter->pid == pid && waiter->run_id == run_id)
+		if (waiter->state == WAITER_WATCHING && waiter->pid == pid)
 		{
-			waiter->blocks_lane = true;
+			waiter->blocked_job = job_id;
 			shmem_wake(waiter->procno);
 		}
 	}
@@ -45,7 +46,7 @@ tell_waiter(int64 run_id, int pid)
 }
 
 char *
-blockers_of_table(int64 run_id, Oid relation)
+blockers_of_table(int64 job_id, Oid relation)
 {
 	/* whoever waits for a strong lock keeps us out as if it had it */
 	static Statement select_blockers = {
@@ -77,7 +78,7 @@ blockers_of_table(int64 run_id, Oid relation)
 
 		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", result_text(i, 1));
 		for (int k = 0; k < count; k++)
-			tell_waiter(run_id, values[k]);
+			tell_waiter(job_id, values[k]);
 	}
 	if (n == 0)
 		appendStringInfoString(&text, "free again");
@@ -85,32 +86,57 @@ blockers_of_table(int64 run_id, Oid relation)
 }
 
 bool
-blockers_include_me(void)
+blockers_include_me(int64 *job_id)
 {
-	int			lanes[MAX_LANES];
+	struct
+	{
+		int			pid;
+		int64		job_id;
+	}			lanes[MAX_LANES];
 	int			n = 0;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < MAX_LANES; i++)
 	{
-		if (shared->lanes[i].ready && shared->lanes[i].database == MyDatabaseId &&
-			shared->lanes[i].applying_since != 0)
-			lanes[n++] = shared->lanes[i].pid;
+		const LaneSlot *slot = &shared->lanes[i];
+
+		if (slot->ready && slot->database == MyDatabaseId && slot->applying_since != 0)
+		{
+			lanes[n].pid = slot->pid;
+			lanes[n++].job_id = slot->applying_job;
+		}
 	}
 	LWLockRelease(shared->lock);
 
 	for (int i = 0; i < n; i++)
 	{
 		ArrayType  *pids = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
-																  Int32GetDatum(lanes[i])));
+																  Int32GetDatum(lanes[i].pid)));
 		int		   *values = (int *) ARR_DATA_PTR(pids);
 		int			count = ArrayGetNItems(ARR_NDIM(pids), ARR_DIMS(pids));
 
 		for (int k = 0; k < count; k++)
 		{
 			if (values[k] == MyProcPid)
+			{
+				*job_id = lanes[i].job_id;
 				return true;
+			}
 		}
 	}
 	return false;
+}
+
+bool
+blockers_stop_run(int64 job_id, int64 run_id)
+{
+	/* of two jobs for one entity, one waits for the other */
+	static Statement select_waiting = {
+		"SELECT 1 FROM sync_engine.job b JOIN sync_engine.job w USING (org, product, entity) "
+		"WHERE b.job_id = $1 AND w.run_id = $2 AND w.status IN ('queued', 'running')",
+		2, {INT8OID, INT8OID}
+	};
+	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(run_id)};
+
+	return statement_run_latest(&select_waiting, args, NULL) > 0;
 }

@@ -12,13 +12,19 @@
 #define SYNC_ENGINE_BLOCKERS_H
 
 /*
- * Names the processes whose locks on a table keep us from writing it, in
- * memory of the current context.  Where one of them waits for this very run,
- * it is told so: it would wait for ever.
+ * For lanes: names the processes whose locks on a table keep a job from
+ * writing it, in memory of the current context.  Where one of them waits for
+ * a run, it is told of the job.
  */
-extern char *blockers_of_table(int64 run_id, Oid relation);
+extern char *blockers_of_table(int64 job_id, Oid relation);
 
-/* Whether the calling backend keeps a lane of its database waiting. */
-extern bool blockers_include_me(void);
+/*
+ * For backends: whether the caller keeps a lane of its database waiting, and
+ * with which job (0 = with none, but with finding work).
+ */
+extern bool blockers_include_me(int64 *job_id);
+
+/* Whether a run cannot end before this job goes on.  Within an owner scope. */
+extern bool blockers_stop_run(int64 job_id, int64 run_id);
 
 #endif							/* SYNC_ENGINE_BLOCKERS_H */

@@ -20,6 +20,12 @@
 #include "lib/stringinfo.h"
 
 /*
+ * The first step back is this share of a page: few rows move at once, and the
+ * rest of the page is new.
+ */
+#define STEP_BACK_SHARE		8
+
+/*
  * append_id: ids are strings of any kind; what separates is escaped.
  */
 static void
@@ -200,6 +206,9 @@ checkpoint_enter_parent(Checkpoint *checkpoint, const char *parent)
 	checkpoint->parent = copy;
 	checkpoint->parent_done = false;
 	checkpoint->offset = 0;
+	checkpoint->has_anchor = false;
+	checkpoint->has_key = false;
+	checkpoint->ties = 0;
 	checkpoint->back = 0;
 }
 
@@ -228,19 +237,43 @@ honours_request(const Checkpoint *checkpoint, const ReadPage *page, const char *
 }
 
 /*
- * stands_where_it_was: is this row one of the last that were read, and not
- * moved since?  An edited row has a later key and proves nothing.
+ * stands_where_it_was: is this row the i-th of the tail, and not edited since?
+ * An edited row has a later key, or one at last; it has moved behind rows that
+ * are not read yet, and proves nothing.
  */
 static bool
-stands_where_it_was(const Checkpoint *checkpoint, const ReadRow *row, bool keyset, bool last_only)
+stands_where_it_was(const Checkpoint *checkpoint, int i, const ReadRow *row, bool keyset)
 {
-	if (keyset && checkpoint->has_key &&
-		(last_only ? row->key != checkpoint->key : row->key > checkpoint->key))
+	if (strcmp(row->id, checkpoint->tail[i]) != 0)
 		return false;
-	for (int i = last_only ? checkpoint->n_tail - 1 : 0; i < checkpoint->n_tail; i++)
+	if (!keyset)
+		return true;
+	if (!checkpoint->has_key)
+		return !row->has_key;
+	if (i >= checkpoint->n_tail - checkpoint->ties)
+		return row->has_key && row->key == checkpoint->key;
+	return !row->has_key || row->key < checkpoint->key;
+}
+
+/*
+ * reaches_back: does the page begin no later than a row that was read?  Then
+ * no row that is unread stands before it.
+ */
+static bool
+reaches_back(const Checkpoint *checkpoint, const ReadPage *page, bool keyset)
+{
+	if (page->offset == 0)
+		return true;
+	if (keyset && checkpoint->has_key && page->n_rows > 0 &&
+		(!page->rows[0].has_key || page->rows[0].key < checkpoint->key))
+		return true;
+	for (int row = 0; row < page->n_rows; row++)
 	{
-		if (strcmp(row->id, checkpoint->tail[i]) == 0)
-			return true;
+		for (int i = 0; i < checkpoint->n_tail; i++)
+		{
+			if (stands_where_it_was(checkpoint, i, &page->rows[row], keyset))
+				return true;
+		}
 	}
 	return false;
 }
@@ -295,7 +328,8 @@ ReadVerdict
 checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool trust_end,
 				 int per_page, int *first, const char **problem)
 {
-	bool		is_last = !page->has_next;
+	const bool	stepped_back = checkpoint->back > 0;
+	const bool	is_last = !page->has_next;
 
 	keyset = keyset && !checkpoint->plain;
 	*first = 0;
@@ -303,34 +337,20 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 	if (keyset && !honours_request(checkpoint, page, problem))
 		return READ_IGNORED;
 
-	if (checkpoint->back > 0)
+	if (stepped_back)
 	{
-		bool		met = page->offset == 0;
-
-		for (int i = 0; i < page->n_rows && !met; i++)
-		{
-			const bool	last_only = false;
-
-			met = stands_where_it_was(checkpoint, &page->rows[i], keyset, last_only);
-		}
-		if (!met)
+		if (!reaches_back(checkpoint, page, keyset))
 		{
 			checkpoint->back *= 2;
 			return READ_STEP_BACK;
 		}
-		/* all of it is taken: what is known already is merely unchanged */
-		clear_tail(checkpoint);
-		checkpoint->has_key = false;
-		checkpoint->ties = 0;
 	}
 	else if (overlap(checkpoint) > 0)
 	{
-		const bool	last_only = true;
-
 		if (page->n_rows == 0 ||
-			!stands_where_it_was(checkpoint, &page->rows[0], keyset, last_only))
+			!stands_where_it_was(checkpoint, checkpoint->n_tail - 1, &page->rows[0], keyset))
 		{
-			checkpoint->back = per_page - 2;
+			checkpoint->back = Max(per_page / STEP_BACK_SHARE, 1);
 			return READ_STEP_BACK;
 		}
 		*first = 1;
@@ -347,6 +367,13 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 		return READ_SUSPECT;
 	}
 
+	if (stepped_back)
+	{
+		/* all of it is taken: what is known already is merely unchanged */
+		clear_tail(checkpoint);
+		checkpoint->has_key = false;
+		checkpoint->ties = 0;
+	}
 	advance(checkpoint, page, *first, keyset);
 	return is_last ? READ_LAST : READ_APPLY;
 }

@@ -30,11 +30,14 @@
  * 30,000 (PCO, March 2026); each move costs one round trip without requests
  * ahead, one in two hundred pages.
  */
+#ifndef CHECKPOINT_WINDOW_ROWS	/* tests make it small */
 #define CHECKPOINT_WINDOW_ROWS	20000
+#endif
 
 /*
- * Ids kept of the rows read last.  Stepping back fails to meet one only if all
- * of them moved between two requests; it then goes back to the window's start.
+ * Ids kept of the rows read last, to meet again when stepping back.  If none of
+ * them is met, because all moved or a step leapt over them, and no key tells
+ * where a page stands, it goes back to the window's start.
  */
 #define CHECKPOINT_TAIL			6
 
@@ -91,10 +94,12 @@ extern int64 checkpoint_offset(const Checkpoint *checkpoint, int per_page, int a
 extern bool checkpoint_in_window(const Checkpoint *checkpoint, bool keyset, int64 offset);
 
 /*
- * Judges the next page of a list and advances the checkpoint accordingly.
- * keyset: the list is ordered by the key and can be filtered by it.  trust_end:
- * an end that contradicts total_count has been seen often enough.  *first is
- * the first new row; *problem a static text for READ_SUSPECT and READ_IGNORED.
+ * Judges the next page of a list and advances the checkpoint accordingly; it
+ * is left as it was by READ_SUSPECT and READ_IGNORED.  keyset: the list is
+ * ordered by the key and can be filtered by it.  per_page is at least 2, or a
+ * page would only repeat the row before.  trust_end: an end that contradicts
+ * total_count has been seen often enough.  *first is the first new row;
+ * *problem a static text for READ_SUSPECT and READ_IGNORED.
  */
 extern ReadVerdict checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page,
 									bool keyset, bool trust_end, int per_page,

@@ -67,7 +67,8 @@ dead_letter_add(const char *org, const Entity *entity, int64 run_id, int64 job_i
 		"  WHERE closed_at IS NULL "
 		"DO UPDATE SET payload = EXCLUDED.payload, reason = EXCLUDED.reason, "
 		"  sqlstate = EXCLUDED.sqlstate, run_id = EXCLUDED.run_id, job_id = EXCLUDED.job_id "
-		"WHERE (d.payload, d.reason) IS DISTINCT FROM (EXCLUDED.payload, EXCLUDED.reason)",
+		"WHERE (d.payload, d.reason) IS DISTINCT FROM (EXCLUDED.payload, EXCLUDED.reason) "
+		"  OR (d.record_id IS NULL AND d.run_id <> EXCLUDED.run_id)",
 		9, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
 	};
 	Datum		args[9];
@@ -114,4 +115,20 @@ dead_letter_close(const char *org, const Entity *entity, Datum ids)
 	CStringGetTextDatum(entity->name), ids};
 
 	return (int64) statement_run(&close_letters, args, NULL);
+}
+
+void
+dead_letter_close_unmet(const char *org, const Entity *entity, int64 run_id, int64 job_id)
+{
+	static Statement close_letters = {
+		"UPDATE sync_engine.dead_letter SET closed_at = now() "
+		"WHERE org = $1 AND product = $2 AND entity = $3 AND closed_at IS NULL "
+		"AND record_id IS NULL AND run_id <> $4 "
+		"AND (SELECT mode = 'full' FROM sync_engine.job WHERE job_id = $5)",
+		5, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
+	};
+	Datum		args[5] = {CStringGetTextDatum(org), CStringGetTextDatum(entity->product),
+	CStringGetTextDatum(entity->name), Int64GetDatum(run_id), Int64GetDatum(job_id)};
+
+	(void) statement_run(&close_letters, args, NULL);
 }

@@ -30,4 +30,11 @@ extern int64 dead_letter_count_open(const char *org, const Entity *entity);
 /* Closes the open letters of records that are in now; returns how many. */
 extern int64 dead_letter_close(const char *org, const Entity *entity, Datum ids);
 
+/*
+ * At the end of a job: closes the open letters of records without an id, if
+ * the job has read the whole list and met them no more.
+ */
+extern void dead_letter_close_unmet(const char *org, const Entity *entity, int64 run_id,
+									int64 job_id);
+
 #endif							/* SYNC_ENGINE_DEAD_LETTER_H */

@@ -60,7 +60,7 @@ take_slot(WaiterState state, int64 run_id)
 		slot->procno = compat_my_procno();
 		slot->run_id = run_id;
 		slot->cancel = false;
-		slot->blocks_lane = false;
+		slot->blocked_job = 0;
 		slot->error[0] = '\0';
 		own_slot = slot;
 	}

@@ -71,7 +71,8 @@ struct Job
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
 	int64		total;			/* rows in the present window; -1 = unknown */
-	int			run_ahead;		/* pages ahead while the total is unknown */
+	int			run_ahead;		/* pages ahead: few until the list's size is
+								 * known, and after its rows moved */
 
 	PageRequest *window[JOB_MAX_WINDOW];	/* in the order of the list */
 	int			n_window;

@@ -124,7 +124,7 @@ plan_list(Job *job, int limit)
 	checkpoint->back = job->back;
 	if (job->back > 0)
 		limit = 1;				/* it is not known yet where we will be */
-	else if (job->total < 0)
+	else
 		limit = Min(limit, 1 + job->run_ahead);
 
 	while (job->n_window < limit)

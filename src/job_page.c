@@ -266,7 +266,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (!table_is_free(job))
 	{
-		blocker = blockers_of_table(job->claim.run_id, job->table.relation);
+		blocker = blockers_of_table(job->claim.job_id, job->table.relation);
 		session_abort();
 		job_postpone(job, blocker, LOCK_WAIT_MS);
 		return false;
@@ -290,7 +290,10 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	count_changes(job, &counts);
 	close_activity(job);
 	if (is_end)
+	{
+		writer_finish(job->writer);
 		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
+	}
 	session_commit(durable);
 
 	job->claim.fetched += n_new;
@@ -309,7 +312,6 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 		   const ReadPage *read)
 {
 	Checkpoint *next = checkpoint_parse(position);
-	Checkpoint *before = checkpoint_parse(job->position);
 
 	pfree(job->position);
 	job->position = MemoryContextStrdup(job->context, position);
@@ -326,11 +328,13 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 		return;
 	}
 
-	job->run_ahead = Min(job->run_ahead * 2 + 1, JOB_MAX_WINDOW);
-	if (next->has_anchor != before->has_anchor || next->anchor != before->anchor)
-		job->total = -1;		/* another window */
+	if (job->total < 0 && read->total_count >= 0)
+		job->run_ahead = JOB_MAX_WINDOW;
 	else
-		job->total = read->total_count;
+		job->run_ahead = Min(job->run_ahead * 2 + 1, JOB_MAX_WINDOW);
+	/* a window that moved on has fewer rows, by those it left behind */
+	job->total = read->total_count < 0 ? -1 :
+		read->total_count - (read->offset + read->n_rows - next->offset);
 
 	job_drop_first(job);
 	if (job->n_window > 0 &&
@@ -378,7 +382,9 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 			list_done = true;
 			break;
 		case READ_STEP_BACK:
+			/* in a list that moves, requests ahead would be in vain */
 			job->back = checkpoint->back;
+			job->run_ahead = 0;
 			job_drop_window(job);
 			return;
 		case READ_SUSPECT:

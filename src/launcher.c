@@ -122,6 +122,7 @@ start_lane(DatabaseSlot *database)
 	if (index >= 0)
 	{
 		memset(&shared->lanes[index], 0, sizeof(LaneSlot));
+		pg_atomic_init_u32(&shared->lanes[index].look, 0);
 		shared->lanes[index].in_use = true;
 		shared->lanes[index].generation = generation;
 		shared->lanes[index].database = database->database;

@@ -13,11 +13,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "iso8601.h"
 #include "lib/stringinfo.h"
 #include "record.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/date.h"
@@ -335,29 +337,14 @@ attribute_value(const EntityColumn *column, const JsonSlice *value, Datum *datum
 	elog(ERROR, "column \"%s\" has no attribute", column->name);
 }
 
-/*
- * ids_literal: unnest flattens arrays of arrays, so a text[] travels as text.
- */
 static Datum
-ids_literal(const PageLink *link)
+ids_array(const PageLink *link)
 {
-	StringInfoData out;
+	Datum	   *ids = palloc(sizeof(Datum) * Max(link->count, 1));
 
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '{');
 	for (int i = 0; i < link->count; i++)
-	{
-		appendStringInfo(&out, "%s\"", i > 0 ? "," : "");
-		for (const char *c = link->ids[i]; *c != '\0'; c++)
-		{
-			if (*c == '"' || *c == '\\')
-				appendStringInfoChar(&out, '\\');
-			appendStringInfoChar(&out, *c);
-		}
-		appendStringInfoChar(&out, '"');
-	}
-	appendStringInfoChar(&out, '}');
-	return PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
+		ids[i] = CStringGetTextDatum(link->ids[i]);
+	return PointerGetDatum(construct_array(ids, link->count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 bool
@@ -386,7 +373,7 @@ record_value(const Entity *entity, const Record *record, int number,
 		if (*isnull)
 			return true;
 		if (column->source == SOURCE_LINK_IDS)
-			*value = ids_literal(link);
+			*value = ids_array(link);
 		else if (column->source == SOURCE_LINK_ID)
 			*value = CStringGetTextDatum(link->ids[0]);
 		else if (link->types[0] != NULL)

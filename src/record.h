@@ -41,7 +41,7 @@ extern void record_map(RecordMapper *mapper, const PageRecord *source, const cha
 					   Record *record);
 
 /*
- * Converts a column's value to its Datum (text[] as the text of its literal).
+ * Converts a column's value to its Datum.
  * False with a palloc'd problem if it does not fit the type.  May raise a data
  * error (class 22) for json and numeric.
  */

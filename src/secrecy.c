@@ -37,16 +37,29 @@ has_secret_call(const char *text)
 }
 
 /*
- * hide_from_log: only the two switches are changed, which the log looks at
- * after us; the client, who sent the secret, is told everything.
+ * quotes_statement: errors of the parser and the analyzer repeat pieces of the
+ * statement, such as a secret without its quotation marks.
+ */
+static bool
+quotes_statement(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
+		sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
+}
+
+/*
+ * hide_from_log: the client, who sent the secret, is told everything; the log
+ * only what cannot have the secret in it.
  */
 static void
 hide_from_log(ErrorData *error)
 {
-	if (has_secret_call(debug_query_string))
+	if (debug_query_string != hidden_statement && has_secret_call(debug_query_string))
 	{
-		error->hide_stmt = true;
 		pgstat_report_activity(STATE_RUNNING, hidden_statement);
+		error->hide_stmt = true;
+		if (quotes_statement(error->sqlerrcode))
+			error->output_to_server = false;
 	}
 	if (has_secret_call(error->context))
 		error->hide_ctx = true;

@@ -65,7 +65,9 @@ typedef struct LaneSlot
 	int			procno;
 	int64		number;			/* from sync_engine.lane_number */
 	bool		saturated;		/* work waits that this lane cannot take */
-	TimestampTz applying_since; /* 0 = no transaction on data now */
+	pg_atomic_uint32 look;		/* another lane says: look for work */
+	TimestampTz applying_since; /* 0 = in no transaction that a lock can hold up */
+	int64		applying_job;	/* whose transaction; 0 = no job's */
 	LiveJob		jobs[MAX_LANE_JOBS];
 } LaneSlot;
 
@@ -88,7 +90,7 @@ typedef struct WaiterSlot
 	int			procno;
 	int			taken_by;		/* lane that enqueues the request */
 	bool		cancel;			/* the run is to be cancelled */
-	bool		blocks_lane;	/* its own locks stop the run: raise 40P01 */
+	int64		blocked_job;	/* its own locks stop this job; 0 = none */
 	int64		run_id;			/* 0 = not enqueued yet */
 	Oid			role;
 	int			priority;

@@ -28,6 +28,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -233,7 +234,8 @@ tables_ensure(const Entity *entity)
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, DDL_LOCK_KEY, 0, ENGINE_LOCK_SPACE);
 		(void) LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait);
 
-		/* another lane may have been faster */
+		/* another lane may have been faster; let its news in */
+		AcceptInvalidationMessages();
 		namespace = get_namespace_oid(entity->schema_name, true);
 		table.relation = OidIsValid(namespace) ?
 			get_relname_relid(entity->table_name, namespace) : InvalidOid;

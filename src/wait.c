@@ -177,13 +177,30 @@ sleep_on_latch(long timeout_ms)
 }
 
 /*
- * check_own_locks: the run cannot go on while this transaction holds a lock
- * that it needs.
+ * check_own_locks: the run (0 = it has no number yet) cannot go on while this
+ * transaction holds a lock that it needs.
  */
 static void
-check_own_locks(const WaiterSlot *waiter)
+check_own_locks(WaiterSlot *waiter, int64 run_id)
 {
-	if (waiter->blocks_lane || blockers_include_me())
+	int64		job_id = waiter->blocked_job;
+	bool		deadlock;
+	OwnerScope	scope;
+
+	waiter->blocked_job = 0;
+	if (job_id == 0 && !blockers_include_me(&job_id))
+		return;
+
+	deadlock = job_id == 0;		/* no lane finds any work at all */
+	if (job_id != 0 && run_id != 0)
+	{
+		SPI_connect();
+		owner_scope_enter(&scope);
+		deadlock = blockers_stop_run(job_id, run_id);
+		owner_scope_leave(&scope);
+		SPI_finish();
+	}
+	if (deadlock)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 				 errmsg("deadlock detected"),
@@ -246,7 +263,7 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 			if (timeout <= 0)
 				break;
 		}
-		check_own_locks(waiter);
+		check_own_locks(waiter, run_id);
 		if (strcmp(status, "queued") == 0)
 			check_workers(since);
 		sleep_on_latch(timeout);
@@ -273,7 +290,7 @@ wait_for_number(WaiterSlot *waiter)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the run could not be started: %s", waiter->error)));
-		check_own_locks(waiter);
+		check_own_locks(waiter, 0);
 		check_workers(since);
 		sleep_on_latch(WAIT_POLL_MS);
 	}

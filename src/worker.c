@@ -374,13 +374,16 @@ handle_job_error(Job *job, ErrorData *error)
 }
 
 /*
- * run_step: a step of one job; an error in it is that job's alone.
+ * run_step: a step of one job; an error in it is that job's alone.  The
+ * requests under way do not wait for the steps of all others: one that leaves
+ * later than it was admitted may be one too many where it arrives.
  */
 static bool
 run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext context)
 {
 	volatile bool result = false;
 
+	lane.slot->applying_job = job->claim.job_id;
 	lane.slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
@@ -392,6 +395,7 @@ run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext 
 		handle_job_error(job, recover(context));
 	}
 	PG_END_TRY();
+	http_drive(lane.client);
 	return result;
 }
 
@@ -514,6 +518,7 @@ static void
 try_find_work(MemoryContext context)
 {
 	lane.look_for_work = false;
+	lane.slot->applying_job = 0;
 	lane.slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{

@@ -5,8 +5,11 @@
  *
  * First the stored hashes of the page's ids are looked up.  A record whose
  * hash is stored costs nothing more: it is neither converted nor written.
- * The others are converted into one array a column and go through one saved
- * INSERT ... SELECT FROM unnest(...) ON CONFLICT DO UPDATE, in key order.
+ * The others are converted, and go as one array of rows through one saved
+ * INSERT ... SELECT FROM unnest(...) ON CONFLICT DO UPDATE, in key order.  An
+ * array of rows costs less than an array for each column: the executor makes
+ * a tuple of each element.  A page of which nothing is stored is inserted without
+ * looking for conflicts, unless one comes up after all.
  *
  * The write stands in a subtransaction.  If the data are refused, the page is
  * halved until the record that is to blame stands alone: it becomes a dead
@@ -24,6 +27,7 @@
 #include "dead_letter.h"
 #include "errors.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "guc.h"
 #include "record.h"
 #include "session.h"
@@ -33,13 +37,11 @@
 #include "utils/timestamp.h"
 #include "writer.h"
 
-/* Arguments of the upsert before those of the columns. */
-#define UPSERT_ORG		0
-#define UPSERT_RUN		1
-#define UPSERT_ID		2
-#define UPSERT_EXTRA	3
-#define UPSERT_HASH		4
-#define UPSERT_COLUMNS	5
+/* Members of a row of the upsert before those of the columns. */
+#define UPSERT_ID		0
+#define UPSERT_EXTRA	1
+#define UPSERT_HASH		2
+#define UPSERT_COLUMNS	3
 
 struct Writer
 {
@@ -50,8 +52,9 @@ struct Writer
 	int64		job_id;
 	RecordMapper *mapper;
 	SPIPlanPtr	lookup;
+	SPIPlanPtr	insert;
 	SPIPlanPtr	upsert;
-	Oid		   *types;			/* element types of the upsert's arrays */
+	TupleDesc	row;			/* of a row of the upsert */
 	int64		open_dead_letters;
 };
 
@@ -61,8 +64,7 @@ typedef struct Pending
 	Record		record;
 	bool		exists;
 	bool		live;			/* exists, and is not deleted */
-	Datum	   *values;			/* by column, then extra */
-	bool	   *nulls;
+	Datum		row;			/* as the upsert takes it */
 } Pending;
 
 /* What the table has of an id. */
@@ -85,18 +87,20 @@ typedef struct Batch
 	WriteCounts *counts;
 	int			n;
 	Pending   **pending;
+	bool		all_new;		/* none of them is in the table */
 	int64		became_live;
 	List	   *settled;		/* ids that are in the table now (char *) */
 } Batch;
 
 static Oid
-element_type(ColumnType type)
+column_type(ColumnType type)
 {
 	switch (type)
 	{
 		case COLUMN_TEXT:
-		case COLUMN_TEXT_ARRAY:
 			return TEXTOID;
+		case COLUMN_TEXT_ARRAY:
+			return TEXTARRAYOID;
 		case COLUMN_TIMESTAMP:
 			return TIMESTAMPTZOID;
 		case COLUMN_DATE:
@@ -113,27 +117,23 @@ element_type(ColumnType type)
 	pg_unreachable();
 }
 
-static Oid
-array_type(Oid element)
+/*
+ * describe_row: the type of the upsert's rows.  It is of our own making and
+ * not the table's, whose columns may have been given other types since.
+ */
+static TupleDesc
+describe_row(const Entity *entity)
 {
-	switch (element)
-	{
-		case TEXTOID:
-			return TEXTARRAYOID;
-		case TIMESTAMPTZOID:
-			return TIMESTAMPTZARRAYOID;
-		case DATEOID:
-			return DATEARRAYOID;
-		case INT8OID:
-			return INT8ARRAYOID;
-		case NUMERICOID:
-			return NUMERICARRAYOID;
-		case BOOLOID:
-			return BOOLARRAYOID;
-		case JSONBOID:
-			return JSONBARRAYOID;
-	}
-	elog(ERROR, "no array type for type %u", element);
+	TupleDesc	row = CreateTemplateTupleDesc(UPSERT_COLUMNS + entity->n_columns);
+
+	/* attributes of a tuple are counted from 1 */
+	TupleDescInitEntry(row, UPSERT_ID + 1, "id", TEXTOID, -1, 0);
+	TupleDescInitEntry(row, UPSERT_EXTRA + 1, "extra", JSONBOID, -1, 0);
+	TupleDescInitEntry(row, UPSERT_HASH + 1, "hash", INT8OID, -1, 0);
+	for (int i = 0; i < entity->n_columns; i++)
+		TupleDescInitEntry(row, UPSERT_COLUMNS + i + 1, psprintf("c%d", i),
+						   column_type(entity->columns[i].type), -1, 0);
+	return BlessTupleDesc(row);
 }
 
 static SPIPlanPtr
@@ -147,65 +147,63 @@ save_plan(const char *sql, int nargs, Oid *types)
 	return plan;
 }
 
+/*
+ * plan_lookup: one descent of the primary key for each id.  The plan is kept
+ * from when the table was small to when it is not, so it must not be left to
+ * the planner to read all rows of the org and pick.
+ */
 static SPIPlanPtr
 plan_lookup(const Entity *entity)
 {
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
 
-	return save_plan(psprintf("SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
-							  "WHERE org = $1 AND id = ANY ($2)",
+	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
+							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
+							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
 							  entity->updated_at >= 0 ? "updated_at" : "NULL::timestamptz",
 							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
 					 2, types);
 }
 
 /*
- * plan_upsert: columns of the record come as one array each.
+ * plan_write: the org, the run, and an array of rows.
  */
 static SPIPlanPtr
-plan_upsert(const Entity *entity, const Oid *element_types)
+plan_write(const Entity *entity, TupleDesc row, bool all_new)
 {
 	StringInfoData sql;
-	StringInfoData values;
-	StringInfoData arrays;
 	StringInfoData names;
+	StringInfoData values;
+	StringInfoData members;
 	StringInfoData sets;
-	int			nargs = UPSERT_COLUMNS + entity->n_columns;
-	Oid		   *types = palloc(sizeof(Oid) * nargs);
+	Oid			types[3] = {TEXTOID, INT8OID, RECORDARRAYOID};
 
-	initStringInfo(&values);
-	initStringInfo(&arrays);
 	initStringInfo(&names);
+	initStringInfo(&values);
+	initStringInfo(&members);
 	initStringInfo(&sets);
 	for (int i = 0; i < entity->n_columns; i++)
 	{
 		const char *name = quote_identifier(entity->columns[i].name);
 
-		appendStringInfo(&arrays, ", $%d", UPSERT_COLUMNS + i + 1);
-		appendStringInfo(&names, ", c%d", i);
-		appendStringInfo(&values, ", u.c%d%s", i,
-						 entity->columns[i].type == COLUMN_TEXT_ARRAY ? "::text[]" : "");
+		appendStringInfo(&names, ", %s", name);
+		appendStringInfo(&values, ", u.c%d", i);
+		appendStringInfo(&members, ", c%d %s", i,
+						 format_type_be(TupleDescAttr(row, UPSERT_COLUMNS + i)->atttypid));
 		appendStringInfo(&sets, "%s = EXCLUDED.%s, ", name, name);
-		types[UPSERT_COLUMNS + i] = array_type(element_types[i]);
 	}
-	types[UPSERT_ORG] = TEXTOID;
-	types[UPSERT_RUN] = INT8OID;
-	types[UPSERT_ID] = TEXTARRAYOID;
-	types[UPSERT_EXTRA] = JSONBARRAYOID;
-	types[UPSERT_HASH] = INT8ARRAYOID;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s (org, _run_id, id, _extra, _hash",
-					 quote_qualified_identifier(entity->schema_name, entity->table_name));
-	for (int i = 0; i < entity->n_columns; i++)
-		appendStringInfo(&sql, ", %s", quote_identifier(entity->columns[i].name));
-	appendStringInfo(&sql, ") SELECT $1, $2, u.id, u.extra, u.hash%s "
-					 "FROM unnest($3, $4, $5%s) AS u(id, extra, hash%s) "
-					 "ON CONFLICT (org, id) DO UPDATE SET %s"
-					 "_extra = EXCLUDED._extra, _hash = EXCLUDED._hash, _run_id = EXCLUDED._run_id, "
-					 "_synced_at = now(), _deleted_at = NULL, _deleted_by = NULL",
-					 values.data, arrays.data, names.data, sets.data);
-	return save_plan(sql.data, nargs, types);
+	appendStringInfo(&sql, "INSERT INTO %s (org, _run_id, id, _extra, _hash%s) "
+					 "SELECT $1, $2, u.id, u.extra, u.hash%s "
+					 "FROM unnest($3) AS u(id text, extra jsonb, hash bigint%s)",
+					 quote_qualified_identifier(entity->schema_name, entity->table_name),
+					 names.data, values.data, members.data);
+	if (!all_new)
+		appendStringInfo(&sql, " ON CONFLICT (org, id) DO UPDATE SET %s"
+						 "_extra = EXCLUDED._extra, _hash = EXCLUDED._hash, _run_id = EXCLUDED._run_id, "
+						 "_synced_at = now(), _deleted_at = NULL, _deleted_by = NULL", sets.data);
+	return save_plan(sql.data, lengthof(types), types);
 }
 
 Writer *
@@ -219,10 +217,9 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->run_id = run_id;
 	writer->job_id = job_id;
 	writer->mapper = record_mapper_create(entity, table.shape);
-	writer->types = palloc(sizeof(Oid) * Max(entity->n_columns, 1));
-	for (int i = 0; i < entity->n_columns; i++)
-		writer->types[i] = element_type(entity->columns[i].type);
+	writer->row = describe_row(entity);
 	writer->lookup = NULL;
+	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
 	return writer;
@@ -233,6 +230,8 @@ writer_destroy(Writer *writer)
 {
 	if (writer->lookup != NULL)
 		SPI_freeplan(writer->lookup);
+	if (writer->insert != NULL)
+		SPI_freeplan(writer->insert);
 	if (writer->upsert != NULL)
 		SPI_freeplan(writer->upsert);
 }
@@ -329,45 +328,29 @@ add_dead_letter(Batch *batch, const PageRecord *source, const char *reason, cons
 }
 
 /*
- * convert: the record's values as Datums; false with the problem if one does
- * not fit.
+ * convert: the record as a row; false with the problem if a value does not fit.
  */
 static bool
 convert(Batch *batch, Pending *pending, char **problem)
 {
-	const Entity *entity = batch->writer->entity;
+	const Writer *writer = batch->writer;
+	const Record *record = &pending->record;
+	Datum	   *values = palloc(sizeof(Datum) * writer->row->natts);
+	bool	   *nulls = palloc(sizeof(bool) * writer->row->natts);
 
-	pending->values = palloc(sizeof(Datum) * (entity->n_columns + 1));
-	pending->nulls = palloc(sizeof(bool) * (entity->n_columns + 1));
-	for (int i = 0; i < entity->n_columns; i++)
+	values[UPSERT_ID] = CStringGetTextDatum(record->source->id);
+	nulls[UPSERT_ID] = false;
+	values[UPSERT_EXTRA] = record_extra(record, &nulls[UPSERT_EXTRA]);
+	values[UPSERT_HASH] = Int64GetDatum((int64) record->hash);
+	nulls[UPSERT_HASH] = false;
+	for (int i = 0; i < writer->entity->n_columns; i++)
 	{
-		if (!record_value(entity, &pending->record, i, &pending->values[i], &pending->nulls[i],
-						  problem))
+		if (!record_value(writer->entity, record, i, &values[UPSERT_COLUMNS + i],
+						  &nulls[UPSERT_COLUMNS + i], problem))
 			return false;
 	}
-	pending->values[entity->n_columns] = record_extra(&pending->record,
-													  &pending->nulls[entity->n_columns]);
+	pending->row = HeapTupleGetDatum(heap_form_tuple(writer->row, values, nulls));
 	return true;
-}
-
-static Datum
-column_array(Pending **pending, int n, int column, Oid type)
-{
-	Datum	   *values = palloc(sizeof(Datum) * n);
-	bool	   *nulls = palloc(sizeof(bool) * n);
-	int			lower = 1;
-	bool		by_value = type == TIMESTAMPTZOID || type == DATEOID || type == INT8OID || type == BOOLOID;
-	int			length = type == DATEOID ? 4 : type == BOOLOID ? 1 : by_value ? 8 : -1;
-	char		align = type == BOOLOID ? TYPALIGN_CHAR :
-		by_value && type != DATEOID ? TYPALIGN_DOUBLE : TYPALIGN_INT;
-
-	for (int i = 0; i < n; i++)
-	{
-		values[i] = pending[i]->values[column];
-		nulls[i] = pending[i]->nulls[column];
-	}
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type, length,
-											  by_value, align));
 }
 
 /*
@@ -378,10 +361,9 @@ static char *
 upsert(Batch *batch, Pending **pending, int n)
 {
 	Writer	   *writer = batch->writer;
-	const Entity *entity = writer->entity;
-	Datum	   *args = palloc(sizeof(Datum) * (UPSERT_COLUMNS + entity->n_columns));
-	Datum	   *ids = palloc(sizeof(Datum) * n);
-	Datum	   *hashes = palloc(sizeof(Datum) * n);
+	SPIPlanPtr *plan = batch->all_new ? &writer->insert : &writer->upsert;
+	Datum	   *rows = palloc(sizeof(Datum) * n);
+	Datum		args[3];
 	const bool	read_only = false;
 	char	   *problem = NULL;
 
@@ -389,20 +371,15 @@ upsert(Batch *batch, Pending **pending, int n)
 	{
 		if (!convert(batch, pending[i], &problem))
 			return problem;
-		ids[i] = CStringGetTextDatum(pending[i]->record.source->id);
-		hashes[i] = Int64GetDatum((int64) pending[i]->record.hash);
+		rows[i] = pending[i]->row;
 	}
-	if (writer->upsert == NULL)
-		writer->upsert = plan_upsert(entity, writer->types);
+	if (*plan == NULL)
+		*plan = plan_write(writer->entity, writer->row, batch->all_new);
 
-	args[UPSERT_ORG] = CStringGetTextDatum(writer->org);
-	args[UPSERT_RUN] = Int64GetDatum(writer->run_id);
-	args[UPSERT_ID] = PointerGetDatum(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT));
-	args[UPSERT_HASH] = PointerGetDatum(construct_array(hashes, n, INT8OID, 8, true, TYPALIGN_DOUBLE));
-	args[UPSERT_EXTRA] = column_array(pending, n, entity->n_columns, JSONBOID);
-	for (int i = 0; i < entity->n_columns; i++)
-		args[UPSERT_COLUMNS + i] = column_array(pending, n, i, writer->types[i]);
-	if (SPI_execute_plan(writer->upsert, args, NULL, read_only, 0) != SPI_OK_INSERT)
+	args[0] = CStringGetTextDatum(writer->org);
+	args[1] = Int64GetDatum(writer->run_id);
+	args[2] = PointerGetDatum(construct_array(rows, n, RECORDOID, -1, false, TYPALIGN_DOUBLE));
+	if (SPI_execute_plan(*plan, args, NULL, read_only, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write records");
 	return NULL;
 }
@@ -488,6 +465,12 @@ write_range(Batch *batch, Pending **pending, int n)
 			batch->settled = lappend(batch->settled, (char *) pending[i]->record.source->id);
 		}
 	}
+	else if (batch->all_new && strcmp(sqlstate, unpack_sql_state(ERRCODE_UNIQUE_VIOLATION)) == 0)
+	{
+		/* one of them came into the table since it was looked up */
+		batch->all_new = false;
+		write_range(batch, pending, n);
+	}
 	else if (n == 1)
 		add_dead_letter(batch, pending[0]->record.source, problem, sqlstate);
 	else
@@ -558,6 +541,7 @@ drop_settled(Batch *batch)
 		batch->pending[kept++] = pending;
 	}
 	batch->n = kept;
+	batch->all_new = n_stored == 0;
 	qsort(batch->pending, batch->n, sizeof(Pending *), compare_pending);
 }
 
@@ -650,4 +634,11 @@ writer_write(Writer *writer, const ParsedPage *page, int first, const char *pare
 	count_live_rows(&batch);
 	note_unknown_attributes(&batch);
 	close_dead_letters(&batch);
+}
+
+void
+writer_finish(Writer *writer)
+{
+	if (writer->open_dead_letters > 0)
+		dead_letter_close_unmet(writer->org, writer->entity, writer->run_id, writer->job_id);
 }

@@ -43,4 +43,7 @@ extern bool writer_is_stale(const Writer *writer, DataTable table);
 extern void writer_write(Writer *writer, const ParsedPage *page, int first, const char *parent,
 						 WriteCounts *counts);
 
+/* In the same transaction as the last page: the list has been read. */
+extern void writer_finish(Writer *writer);
+
 #endif							/* SYNC_ENGINE_WRITER_H */
