@@ -632,7 +632,7 @@ SELECT sync_engine.manifest_add('people', 'Email', '/people/v2/emails', '/people
 
 SELECT sync_engine.manifest_add('people', 'FieldDatum', '/people/v2/field_data', '/people/v2/field_data/{id}', NULL, 'keyset', true,
 	'{created_at,file,file_content_type,file_name,file_size,updated_at,value}', '{created_at,field_definition_id,file,file_content_type,file_name,file_size,updated_at,value}', '{field_definition,field_option,tab}',
-	'[["created_at","date_time"],["file","json"],["file_content_type","string"],["file_name","string"],["file_size","integer"],["updated_at","date_time"],["value","string"]]',
+	'[["created_at","date_time"],["file","json","volatile"],["file_content_type","string"],["file_name","string"],["file_size","integer"],["updated_at","date_time"],["value","string"]]',
 	'[["field_definition","FieldDefinition","one"],["customizable","Person","one","polymorphic"]]',
 	'[["FieldDefinition","soft",2],["Person","soft",2]]');
 
@@ -758,7 +758,7 @@ SELECT sync_engine.manifest_add('people', 'MembershipType', '/people/v2/membersh
 
 SELECT sync_engine.manifest_add('people', 'Message', '/people/v2/messages', '/people/v2/messages/{id}', NULL, 'created_tail', false,
 	'{app_name,bounced_at,created_at,delivery_status,file,from_address,from_name,kind,reject_reason,rejection_notification_sent_at,sent_at,subject,to_addresses}', '{app_name,bounced_at,created_at,delivery_status,file,from_address,kind,reject_reason,rejection_notification_sent_at,sent_at,subject,to_addresses}', '{message_group,to}',
-	'[["app_name","string"],["bounced_at","date_time"],["created_at","date_time"],["delivery_status","string"],["file","json"],["from_address","string"],["from_name","string"],["kind","string"],["message_type","string"],["read_at","date_time"],["reject_reason","string"],["rejection_notification_sent_at","date_time"],["sent_at","date_time"],["subject","string"],["to_addresses","string"]]',
+	'[["app_name","string"],["bounced_at","date_time"],["created_at","date_time"],["delivery_status","string"],["file","json","volatile"],["from_address","string"],["from_name","string"],["kind","string"],["message_type","string"],["read_at","date_time"],["reject_reason","string"],["rejection_notification_sent_at","date_time"],["sent_at","date_time"],["subject","string"],["to_addresses","string"]]',
 	'[["from","Person","one"],["to","Person","one"],["message_group","MessageGroup","one"]]',
 	'[["MessageGroup","hard",0],["Person","soft",2]]');
 

@@ -218,22 +218,45 @@ checkpoint_enter_parent(Checkpoint *checkpoint, const char *parent)
 static bool
 honours_request(const Checkpoint *checkpoint, const ReadPage *page, const char **problem)
 {
+	const ReadRow *before = NULL;	/* the last row with a key */
+
 	for (int i = 0; i < page->n_rows; i++)
 	{
 		const ReadRow *row = &page->rows[i];
 
+		if (row->unsound)
+			continue;
 		if (checkpoint->has_anchor && (!row->has_key || row->key < checkpoint->anchor))
 		{
 			*problem = "the server ignores the filter";
 			return false;
 		}
-		if (i > 0 && row[-1].has_key && (!row->has_key || row->key < row[-1].key))
+		if (before != NULL && (!row->has_key || row->key < before->key))
 		{
 			*problem = "the server ignores the order";
 			return false;
 		}
+		if (row->has_key)
+			before = row;
 	}
 	return true;
+}
+
+/*
+ * ends_list: a page without a next one is the last, unless it says itself that
+ * there is more, or is full and does not say.  A next one that would bring
+ * nothing is none.
+ */
+static bool
+ends_list(const ReadPage *page, int per_page, bool has_news)
+{
+	int64		end = page->offset + page->n_rows;
+
+	if (page->has_next)
+		return !has_news && page->total_count >= 0 && end >= page->total_count;
+	if (!has_news)
+		return true;
+	return page->total_count >= 0 ? end >= page->total_count : page->n_rows < per_page;
 }
 
 /*
@@ -246,7 +269,7 @@ stands_where_it_was(const Checkpoint *checkpoint, int i, const ReadRow *row, boo
 {
 	if (strcmp(row->id, checkpoint->tail[i]) != 0)
 		return false;
-	if (!keyset)
+	if (!keyset || row->unsound)
 		return true;
 	if (!checkpoint->has_key)
 		return !row->has_key;
@@ -264,11 +287,13 @@ reaches_back(const Checkpoint *checkpoint, const ReadPage *page, bool keyset)
 {
 	if (page->offset == 0)
 		return true;
-	if (keyset && checkpoint->has_key && page->n_rows > 0 &&
+	if (keyset && checkpoint->has_key && page->n_rows > 0 && !page->rows[0].unsound &&
 		(!page->rows[0].has_key || page->rows[0].key < checkpoint->key))
 		return true;
 	for (int row = 0; row < page->n_rows; row++)
 	{
+		if (page->rows[row].unsound)
+			continue;			/* it may have moved */
 		for (int i = 0; i < checkpoint->n_tail; i++)
 		{
 			if (stands_where_it_was(checkpoint, i, &page->rows[row], keyset))
@@ -329,7 +354,7 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 				 int per_page, int *first, const char **problem)
 {
 	const bool	stepped_back = checkpoint->back > 0;
-	const bool	is_last = !page->has_next;
+	bool		is_last;
 
 	keyset = keyset && !checkpoint->plain;
 	*first = 0;
@@ -356,9 +381,15 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 		*first = 1;
 	}
 
+	is_last = ends_list(page, per_page, page->n_rows > *first);
 	if (is_last && page->total_count > page->offset + page->n_rows && !trust_end)
 	{
 		*problem = "the list ends before its total_count";
+		return READ_SUSPECT;
+	}
+	if (page->n_rows > 0 && page->total_count >= 0 && page->offset >= page->total_count)
+	{
+		*problem = "rows beyond total_count: the server ignores the offset";
 		return READ_SUSPECT;
 	}
 	if (!is_last && page->n_rows <= *first)

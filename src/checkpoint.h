@@ -61,6 +61,7 @@ typedef struct Checkpoint
 typedef struct ReadRow
 {
 	const char *id;				/* "" if it has none */
+	bool		unsound;		/* its key cannot be read: it proves nothing */
 	bool		has_key;
 	int64		key;			/* unix seconds */
 } ReadRow;

@@ -229,18 +229,43 @@ take(WaiterSlot *slot, WaiterSlot *copy)
 	if (taken)
 	{
 		memcpy(copy, slot, sizeof(WaiterSlot));
-		if (slot->state == WAITER_REQUESTED)
-		{
-			slot->state = WAITER_TAKEN;
-			slot->taken_by = MyProcPid;
-		}
+		slot->state = slot->state == WAITER_REQUESTED ? WAITER_TAKEN : WAITER_CANCELLING;
+		slot->taken_by = MyProcPid;
 	}
 	LWLockRelease(shared->lock);
 	return taken;
 }
 
-void
-inbox_take_requests(void)
+/*
+ * take_request: makes a taken request a run.
+ */
+static void
+take_request(WaiterSlot *slot, const WaiterSlot *copy)
+{
+	bool		durable = true;
+	int64		run_id;
+
+	if (!session_begin("taking a request"))
+		return;
+	run_id = enqueue(copy);
+	session_commit(durable);
+	answer(slot, run_id);
+}
+
+/*
+ * take_leave: cancels the run that somebody no longer waits for.
+ */
+static void
+take_leave(WaiterSlot *slot, const WaiterSlot *copy)
+{
+	cancel_run(copy->run_id);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot->state = WAITER_FREE;
+	LWLockRelease(shared->lock);
+}
+
+bool
+inbox_take_next(void)
 {
 	WaiterSlot *copy = palloc(sizeof(WaiterSlot));
 
@@ -251,30 +276,30 @@ inbox_take_requests(void)
 		if (slot->state == WAITER_FREE || !take(slot, copy))
 			continue;
 		if (copy->state == WAITER_REQUESTED)
-		{
-			bool		durable = true;
-			int64		run_id;
-
-			if (!session_begin("taking a request"))
-				return;
-			run_id = enqueue(copy);
-			session_commit(durable);
-			answer(slot, run_id);
-		}
+			take_request(slot, copy);
+		else
+			take_leave(slot, copy);
+		return true;
 	}
+	return false;
+}
 
-	/* only now: a run that was just enqueued may be cancelled already */
+void
+inbox_refuse_taken(const char *error)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_WAITERS; i++)
 	{
 		WaiterSlot *slot = &shared->waiters[i];
 
-		if (slot->state != WAITER_LEFT || !take(slot, copy))
-			continue;
-		cancel_run(copy->run_id);
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-		slot->state = WAITER_FREE;
-		LWLockRelease(shared->lock);
+		if (slot->state == WAITER_TAKEN && slot->taken_by == MyProcPid)
+		{
+			strlcpy(slot->error, error, sizeof(slot->error));
+			slot->state = slot->pid != 0 ? WAITER_REJECTED : WAITER_FREE;
+			shmem_wake(slot->procno);
+		}
 	}
+	LWLockRelease(shared->lock);
 }
 
 void
@@ -285,8 +310,12 @@ inbox_give_back(void)
 	{
 		WaiterSlot *slot = &shared->waiters[i];
 
-		if (slot->state == WAITER_TAKEN && slot->taken_by == MyProcPid)
+		if (slot->taken_by != MyProcPid)
+			continue;
+		if (slot->state == WAITER_TAKEN)
 			slot->state = slot->cancel ? WAITER_FREE : WAITER_REQUESTED;
+		else if (slot->state == WAITER_CANCELLING)
+			slot->state = WAITER_LEFT;
 	}
 	LWLockRelease(shared->lock);
 }

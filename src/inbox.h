@@ -24,7 +24,13 @@ extern WaiterSlot *inbox_watch_run(int64 run_id);
 extern void inbox_leave(WaiterSlot *waiter, bool cancel_run);
 
 /* For lanes. */
-extern void inbox_take_requests(void);
+/*
+ * Takes the next request, or the next wish to cancel; false if there is none.
+ * After an error: a request that was being taken is refused, a cancel is tried
+ * again.
+ */
+extern bool inbox_take_next(void);
+extern void inbox_refuse_taken(const char *error);
 extern void inbox_give_back(void);	/* what this lane took and did not finish */
 extern void inbox_reject_requests(const char *error);
 extern void inbox_wake_watchers(void);

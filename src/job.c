@@ -60,21 +60,19 @@ fail_at_start(Job *job, const Failure *failure)
 	return NULL;
 }
 
-Job *
-job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
+/*
+ * start: the part of job_start that can fail; NULL if the job ended at once.
+ */
+static Job *
+start(Job *job)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "job", ALLOCSET_DEFAULT_SIZES);
+	const ClaimedJob *claim = &job->claim;
+	LiveJob    *live = job->live;
+	MemoryContext context = job->context;
 	MemoryContext transaction_context;
 	Failure		failure;
-	Job		   *job = MemoryContextAllocZero(context, sizeof(Job));
 	bool		durable = false;
 	Checkpoint *checkpoint;
-
-	job->context = context;
-	job->claim = *claim;
-	job->live = live;
-	job->total = -1;
-	job->is_check = strcmp(claim->strategy, "check") == 0;
 
 	if (!session_begin("starting a job"))
 	{
@@ -130,6 +128,32 @@ job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
 	return job;
 }
 
+Job *
+job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "job", ALLOCSET_DEFAULT_SIZES);
+	Job		   *job = MemoryContextAllocZero(context, sizeof(Job));
+	Job		   *volatile started = NULL;
+
+	job->context = context;
+	job->claim = *claim;
+	job->live = live;
+	job->total = -1;
+	job->per_page = JOB_PER_PAGE;
+	job->is_check = strcmp(claim->strategy, "check") == 0;
+	PG_TRY();
+	{
+		started = start(job);
+	}
+	PG_CATCH();
+	{
+		job_free(job);			/* it holds a secret */
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return started;
+}
+
 static void
 drop_request(PageRequest *request)
 {
@@ -168,6 +192,13 @@ job_drop_first(Job *job)
 	drop_request(job->window[0]);
 	job->n_window--;
 	memmove(&job->window[0], &job->window[1], sizeof(PageRequest *) * job->n_window);
+}
+
+void
+job_shrink_pages(Job *job, int per_page)
+{
+	job->per_page = Max(per_page, JOB_PER_PAGE_MIN);
+	job_drop_window(job);
 }
 
 void

@@ -30,8 +30,9 @@
  */
 #define JOB_MAX_WINDOW		32
 
-/* Rows of a page: PCO's maximum. */
+/* Rows of a page: PCO's maximum; and the least that is worth a request. */
 #define JOB_PER_PAGE		100
+#define JOB_PER_PAGE_MIN	10
 
 typedef enum RequestState
 {
@@ -70,6 +71,7 @@ struct Job
 	bool		keyset;			/* ordered and filtered by entity->keyset_key */
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
+	int			per_page;		/* rows asked for; fewer if the API gives fewer */
 	int64		total;			/* rows in the present window; -1 = unknown */
 	int			run_ahead;		/* pages ahead: few until the list's size is
 								 * known, and after its rows moved */
@@ -82,8 +84,11 @@ struct Job
 	char	   *last_parent;	/* the last one listed, or NULL */
 	bool		parents_listed; /* there are no more */
 
+	int			next_attempts;	/* of a request that is to be planned anew */
+	GovTime		next_not_before;
 	int			suspect_pages;	/* in a row */
 	int			ignored_pages;	/* in a row */
+	int64		dead_lettered;	/* by this lane */
 	int64		unsaved_requests;	/* sent since the row was moved */
 	int64		activity_id;	/* open row of retries; 0 = none */
 
@@ -111,6 +116,9 @@ extern void job_free(Job *job);
  * ends the job.
  */
 extern void job_retry(Job *job, PageRequest *request, const Failure *failure);
+
+/* Asks for smaller pages from now on. */
+extern void job_shrink_pages(Job *job, int per_page);
 
 /* Forgets requests: all that are ahead, or the one that is due. */
 extern void job_drop_window(Job *job);

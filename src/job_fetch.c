@@ -30,6 +30,15 @@
 /* Offsets above this come from the API's slow lane (PCO, March 2026). */
 #define DEEP_OFFSET			30000
 
+/*
+ * When a page does not come so often, a smaller one is asked for: the API runs
+ * into its own time limit on large ones.
+ */
+#define SHRINK_AFTER		2
+
+/* A job that began with an old credential begins again with the new one. */
+#define NEW_CREDENTIAL_MS	100
+
 /* Parents listed at once for a walk. */
 #define PARENTS_PER_LIST	500
 
@@ -43,6 +52,13 @@ add_request(Job *job, int64 offset, const char *parent)
 	request->state = REQUEST_PLANNED;
 	request->offset = offset;
 	request->parent = parent ? pstrdup(parent) : NULL;
+	if (job->n_window == 0)
+	{
+		request->attempts = job->next_attempts;
+		request->not_before = job->next_not_before;
+		job->next_attempts = 0;
+		job->next_not_before = 0;
+	}
 	job->window[job->n_window++] = request;
 	MemoryContextSwitchTo(old);
 	return request;
@@ -108,7 +124,7 @@ plan_walk(Job *job, int limit)
 		in_progress = job->n_window == 0 && checkpoint->parent != NULL &&
 			!checkpoint->parent_done && strcmp(checkpoint->parent, parent) == 0;
 		checkpoint->back = in_progress ? job->back : 0;
-		(void) add_request(job, in_progress ? checkpoint_offset(checkpoint, JOB_PER_PAGE, 0) : 0, parent);
+		(void) add_request(job, in_progress ? checkpoint_offset(checkpoint, job->per_page, 0) : 0, parent);
 		pfree(parent);
 	}
 }
@@ -129,7 +145,7 @@ plan_list(Job *job, int limit)
 
 	while (job->n_window < limit)
 	{
-		int64		offset = checkpoint_offset(checkpoint, JOB_PER_PAGE, job->n_window);
+		int64		offset = checkpoint_offset(checkpoint, job->per_page, job->n_window);
 
 		if (job->n_window > 0 &&
 			((job->total >= 0 && offset + 1 >= job->total) ||
@@ -172,7 +188,7 @@ request_url(const Job *job, const PageRequest *request)
 	if (job->is_check)
 		return url.data;
 
-	appendStringInfo(&url, "?per_page=%d&offset=" INT64_FORMAT, JOB_PER_PAGE, request->offset);
+	appendStringInfo(&url, "?per_page=%d&offset=" INT64_FORMAT, job->per_page, request->offset);
 	if (job->keyset && !checkpoint->plain)
 	{
 		appendStringInfo(&url, "&order=%s", job->entity->keyset_key);
@@ -242,10 +258,11 @@ send(Job *job, PageRequest *request, HttpClient *client)
 }
 
 void
-job_fetch_send(Job *job, HttpClient *client, int *room)
+job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 {
 	GovTime		now = budget_now();
-	int			limit = Min(JOB_MAX_WINDOW, Min(guc_max_requests_per_org, job->n_window + *room));
+	int			limit = Min(Min(JOB_MAX_WINDOW, window),
+									Min(guc_max_requests_per_org, job->n_window + *room));
 
 	job->wake_at = PG_INT64_MAX;
 	if (limit > 0)
@@ -319,11 +336,41 @@ static void
 stop_org(Job *job, const Failure *failure)
 {
 	bool		durable = true;
+	bool		stopped;
 
 	if (!session_begin("stopping an organisation"))
 		return;
-	org_stop(job->org->name, failure);
+	stopped = org_stop(job->org, failure);
 	session_commit(durable);
+	if (stopped)
+		job_end(job, "failed", failure);
+	else
+		job_postpone(job, "the organisation has a new credential", NEW_CREDENTIAL_MS);
+}
+
+/*
+ * is_too_much: an answer that a smaller page might spare us.
+ */
+static bool
+is_too_much(const HttpResponse *response)
+{
+	return response->error == HTTP_ERROR_TOO_LARGE || response->error == HTTP_ERROR_TIMEOUT ||
+		(response->error == HTTP_ERROR_NONE && response->status >= 500);
+}
+
+/*
+ * shrink_pages: halves the page.  The requests ahead are planned anew; the one
+ * that failed keeps its place, its attempts and its time.
+ */
+static void
+shrink_pages(Job *job, const PageRequest *failed)
+{
+	int			attempts = failed->attempts;
+	GovTime		not_before = failed->not_before;
+
+	job_shrink_pages(job, job->per_page / 2);
+	job->next_attempts = attempts;
+	job->next_not_before = not_before;
 }
 
 void
@@ -342,6 +389,7 @@ job_fetch_take(Job *job, PageRequest *request)
 		.retry_after_s = response->retry_after,
 	};
 	Failure		failure;
+	bool		shrink;
 
 	budget_response(job->org->budget_key, &governed);
 	request->state = REQUEST_ANSWERED;
@@ -361,11 +409,14 @@ job_fetch_take(Job *job, PageRequest *request)
 			request->state = REQUEST_PLANNED;
 			break;
 		case RESPONSE_TRANSIENT:
+			shrink = is_too_much(response) && request->attempts + 1 >= SHRINK_AFTER &&
+				job->per_page > JOB_PER_PAGE_MIN && !job->is_check;
 			job_retry(job, request, &failure);
+			if (shrink && !job->over)
+				shrink_pages(job, request);
 			break;
 		case RESPONSE_UNAUTHORIZED:
 			stop_org(job, &failure);
-			job_end(job, "failed", &failure);
 			break;
 		case RESPONSE_NOT_FOUND:
 			if (request->parent != NULL)
@@ -374,6 +425,9 @@ job_fetch_take(Job *job, PageRequest *request)
 				job_end(job, "failed", &failure);
 			break;
 		case RESPONSE_PERMANENT:
+			if (job->keyset && (response->status == 400 || response->status == 422) &&
+				job_page_restart_plain(job, failure.message))
+				break;
 			if (job->is_check)
 				job_check_finish(job, &failure);
 			else

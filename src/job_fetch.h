@@ -14,9 +14,10 @@
 #include "job.h"
 
 /*
- * Plans and sends what may be sent now, at most *room requests; sets wake_at.
+ * Plans and sends what may be sent now; sets wake_at.  window: how far ahead
+ * of the page that is due; *room: how many requests the lane has left.
  */
-extern void job_fetch_send(Job *job, HttpClient *client, int *room);
+extern void job_fetch_send(Job *job, HttpClient *client, int window, int *room);
 
 /* Takes an answer to one of its requests. */
 extern void job_fetch_take(Job *job, PageRequest *request);

@@ -23,7 +23,6 @@
 #include "session.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/syscache.h"
 
 /* An end that contradicts total_count is believed when seen so often. */
 #define TRUST_END_AFTER		3
@@ -33,14 +32,18 @@
 
 static const PageLimits default_limits = {0};
 
+/* A page of which nothing can be stored, and letters that are too many. */
+#define HOPELESS_PAGE		10
+#define HOPELESS_LETTERS	1000
+
 /* How long a job waits when somebody has locked its table. */
 #define LOCK_WAIT_MS		1000
 
 /*
- * key_of: the value of the keyset's key in a record.
+ * read_key: the value of the keyset's key in a record; a missing one is null.
  */
-static bool
-key_of(const PageRecord *record, const char *key, int64 *unix_seconds)
+static void
+read_key(const PageRecord *record, const char *key, ReadRow *row)
 {
 	for (int i = 0; i < record->n_fields; i++)
 	{
@@ -49,12 +52,14 @@ key_of(const PageRecord *record, const char *key, int64 *unix_seconds)
 
 		if (strcmp(field->name, key) != 0)
 			continue;
-		if (field->value.kind != JSON_KIND_STRING || !iso8601_parse(field->value.text, &unix_us))
-			return false;
-		*unix_seconds = unix_us / 1000000;
-		return true;
+		row->has_key = field->value.kind == JSON_KIND_STRING &&
+			iso8601_parse(field->value.text, &unix_us);
+		if (row->has_key)
+			row->key = unix_us / 1000000;
+		else
+			row->unsound = field->value.kind != JSON_KIND_NULL;
 	}
-	return false;
+	row->unsound = row->unsound || record->defect != NULL;
 }
 
 static ReadRow *
@@ -68,7 +73,7 @@ read_rows(const Job *job, const ParsedPage *page)
 
 		rows[i].id = record->id ? record->id : "";
 		if (job->keyset)
-			rows[i].has_key = key_of(record, job->entity->keyset_key, &rows[i].key);
+			read_key(record, job->entity->keyset_key, &rows[i]);
 	}
 	return rows;
 }
@@ -150,15 +155,18 @@ note_strategy(Job *job, const char *note)
 }
 
 /*
- * restart_plain: the server ignores the order or the filter; the list is read
+ * job_page_restart_plain: the server ignores the order or the filter; the list is read
  * again by plain offsets.
  */
-static void
-restart_plain(Job *job, const char *problem)
+bool
+job_page_restart_plain(Job *job, const char *problem)
 {
 	Checkpoint *checkpoint = checkpoint_parse(job->position);
 	bool		durable = false;
 	char	   *position;
+
+	if (checkpoint->plain)
+		return false;			/* it is already */
 
 	ereport(LOG,
 			(errmsg("sync_engine: %s of org \"%s\" is read by plain offsets: %s",
@@ -169,13 +177,13 @@ restart_plain(Job *job, const char *problem)
 	if (!session_begin("changing the strategy of a job"))
 	{
 		job->over = true;
-		return;
+		return true;
 	}
 	if (!move_job(job, position, 0, -1))
 	{
 		session_abort();
 		job->over = true;
-		return;
+		return true;
 	}
 	note_strategy(job, psprintf("read by plain offsets: %s", problem));
 	session_commit(durable);
@@ -186,6 +194,7 @@ restart_plain(Job *job, const char *problem)
 	job->run_ahead = 0;
 	job->ignored_pages = 0;
 	job_drop_window(job);
+	return true;
 }
 
 /*
@@ -233,10 +242,15 @@ table_is_free(Job *job)
 	return ConditionalLockRelationOid(job->table.relation, RowExclusiveLock);
 }
 
+/*
+ * is_hopeless: so many records cannot be stored that the table is to blame,
+ * or our idea of the entity.  Going on would fill the dead letters with all.
+ */
 static bool
-table_exists(Job *job)
+is_hopeless(const Job *job, const WriteCounts *counts)
 {
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(job->table.relation));
+	return (counts->fetched >= HOPELESS_PAGE && counts->dead_lettered == counts->fetched) ||
+		(job->dead_lettered > HOPELESS_LETTERS && job->dead_lettered > job->claim.fetched / 5);
 }
 
 /*
@@ -244,8 +258,9 @@ table_exists(Job *job)
  */
 static bool
 write_page(Job *job, const PageRequest *request, const ParsedPage *page, int first,
-		   const char *position, bool is_end)
+		   const char *position, bool is_end, const Failure *shortfall)
 {
+	Failure		bad = {SQLSTATE_TOO_MANY_BAD, NULL, "See sync_dead_letters for the reasons."};
 	WriteCounts counts;
 	bool		durable = is_end;
 	char	   *blocker;
@@ -266,12 +281,13 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (!table_is_free(job))
 	{
-		blocker = blockers_of_table(job->claim.job_id, job->table.relation);
+		blocker = MemoryContextStrdup(job->context,
+									  blockers_of_table(job->claim.job_id, job->table.relation));
 		session_abort();
 		job_postpone(job, blocker, LOCK_WAIT_MS);
 		return false;
 	}
-	if (!table_exists(job))
+	if (!tables_check(job->table.relation))
 	{
 		/* the checkpoint is of a table that somebody dropped */
 		session_abort();
@@ -292,15 +308,24 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	if (is_end)
 	{
 		writer_finish(job->writer);
-		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
+		(void) queue_end_job(job->claim.job_id, job->claim.epoch,
+							 shortfall ? "partial" : "succeeded", shortfall);
 	}
 	session_commit(durable);
 
+	job->dead_lettered += counts.dead_lettered;
 	job->claim.fetched += n_new;
 	job->unsaved_requests = 0;
 	job->activity_id = 0;
 	job->live->fetched = job->claim.fetched;
 	job->live->expected = job->claim.expected;
+	if (!is_end && is_hopeless(job, &counts))
+	{
+		bad.message = psprintf(INT64_FORMAT " of " INT64_FORMAT " records could not be stored",
+							   job->dead_lettered, job->claim.fetched);
+		job_end(job, "failed", &bad);
+		return false;
+	}
 	return true;
 }
 
@@ -337,8 +362,10 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 		read->total_count - (read->offset + read->n_rows - next->offset);
 
 	job_drop_first(job);
+	if (read->has_next && read->n_rows < job->per_page && read->n_rows >= JOB_PER_PAGE_MIN)
+		job_shrink_pages(job, read->n_rows);	/* the server gives no more */
 	if (job->n_window > 0 &&
-		job->window[0]->offset != checkpoint_offset(next, JOB_PER_PAGE, 0))
+		job->window[0]->offset != checkpoint_offset(next, job->per_page, 0))
 		job_drop_window(job);
 }
 
@@ -367,6 +394,8 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	char	   *position;
 	int			first;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
+	Failure		shortfall = {SQLSTATE_BAD_PAGE, NULL, "Run it again; the token may not see all that it counts."};
+	const Failure *short_of = NULL;
 
 	if (walk && (checkpoint->parent == NULL || checkpoint->parent_done ||
 				 strcmp(checkpoint->parent, request->parent) != 0))
@@ -374,7 +403,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	checkpoint->back = job->back;
 
 	switch (checkpoint_judge(checkpoint, &read, job->keyset, job->suspect_pages >= TRUST_END_AFTER,
-							 JOB_PER_PAGE, &first, &problem))
+							 job->per_page, &first, &problem))
 	{
 		case READ_APPLY:
 			break;
@@ -394,7 +423,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 			return;
 		case READ_IGNORED:
 			if (++job->ignored_pages >= TRUST_IGNORED_AFTER)
-				restart_plain(job, problem);
+				(void) job_page_restart_plain(job, problem);
 			else
 				job_drop_window(job);
 			return;
@@ -412,7 +441,13 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 		job->claim.expected = page->total_count;
 	position = checkpoint_format(checkpoint);
 
-	if (!write_page(job, request, page, first, position, is_end))
+	if (is_end && page->total_count > request->offset + page->n_records)
+	{
+		shortfall.message = psprintf("the list ended after " INT64_FORMAT " of " INT64_FORMAT " records",
+									 request->offset + page->n_records, page->total_count);
+		short_of = &shortfall;
+	}
+	if (!write_page(job, request, page, first, position, is_end, short_of))
 		return;
 	if (is_end)
 		job->over = true;
@@ -454,7 +489,7 @@ job_page_apply(Job *job, PageRequest *request)
 		{
 			bool		durable = true;
 
-			org_stop(job->org->name, &failure);
+			(void) org_stop(job->org, &failure);
 			session_commit(durable);
 			job_end(job, "failed", &failure);
 		}

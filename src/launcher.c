@@ -166,9 +166,12 @@ collect_lost_lanes(void)
 		bool		was_lost = false;
 		Oid			database = InvalidOid;
 
-		if (handles[i] == NULL || GetBackgroundWorkerPid(handles[i], &pid) != BGWH_STOPPED)
+		/* after a restart of ours there is no handle: the lane has to say so itself */
+		if (handles[i] == NULL ? !shared->lanes[i].lost :
+			GetBackgroundWorkerPid(handles[i], &pid) != BGWH_STOPPED)
 			continue;
-		pfree(handles[i]);
+		if (handles[i] != NULL)
+			pfree(handles[i]);
 		handles[i] = NULL;
 
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -178,6 +181,7 @@ collect_lost_lanes(void)
 			database = shared->lanes[i].database;
 			shared->lanes[i].in_use = false;
 			shared->lanes[i].ready = false;
+			shared->lanes[i].lost = false;
 		}
 		LWLockRelease(shared->lock);
 		if (was_lost)
@@ -312,6 +316,25 @@ run_cycle(void)
 	return next;
 }
 
+/*
+ * free_unborn_lanes: slots that the launcher before us prepared and no lane
+ * has attached to.  One that comes late finds another generation and leaves.
+ */
+static void
+free_unborn_lanes(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		if (shared->lanes[i].in_use && shared->lanes[i].pid == 0)
+		{
+			shared->lanes[i].in_use = false;
+			shared->lanes[i].lost = false;
+		}
+	}
+	LWLockRelease(shared->lock);
+}
+
 static void
 leave(int code, Datum arg)
 {
@@ -335,6 +358,7 @@ sync_engine_launcher_main(Datum arg)
 
 	before_shmem_exit(leave, (Datum) 0);
 	shared->launcher_procno = compat_my_procno();
+	free_unborn_lanes();
 	unprobed = list_databases();
 
 	while (!ShutdownRequestPending)
@@ -358,5 +382,7 @@ sync_engine_launcher_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 	}
-	proc_exit(0);
+
+	/* 0 would unregister us; at a shutdown nobody starts us again anyway */
+	proc_exit(1);
 }

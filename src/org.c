@@ -242,7 +242,7 @@ Org *
 org_load(const char *name, Failure *failure)
 {
 	static Statement select_org = {
-		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::numeric::int "
+		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::numeric::int, connected_at "
 		"FROM sync_engine.org WHERE org = $1",
 		1, {TEXTOID}
 	};
@@ -261,6 +261,7 @@ org_load(const char *name, Failure *failure)
 	org->base_url = result_text(0, 1);
 	org->pco_organization_id = result_text(0, 5);
 	org->rate_share = (int) result_int64(0, 6, 100);
+	org->connected_at = result_timestamp(0, 7, DT_NOBEGIN);
 	status = result_text(0, 2);
 	if (strcmp(status, "stopped") == 0)
 	{
@@ -288,19 +289,20 @@ org_forget_secret(Org *org)
 	explicit_bzero(&org->credential, sizeof(org->credential));
 }
 
-void
-org_stop(const char *name, const Failure *failure)
+bool
+org_stop(const Org *org, const Failure *failure)
 {
 	static Statement stop = {
 		"UPDATE sync_engine.org SET status = 'stopped', sqlstate = $2, error = $3, hint = $4 "
-		"WHERE org = $1 AND status = 'active'",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+		"WHERE org = $1 AND connected_at = $5",
+		5, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
 	};
-	Datum		args[4] = {CStringGetTextDatum(name), CStringGetTextDatum(failure->sqlstate),
+	Datum		args[5] = {CStringGetTextDatum(org->name), CStringGetTextDatum(failure->sqlstate),
 		CStringGetTextDatum(failure->message),
-	CStringGetTextDatum(failure->hint ? failure->hint : "")};
+		CStringGetTextDatum(failure->hint ? failure->hint : ""),
+	TimestampTzGetDatum(org->connected_at)};
 
-	(void) statement_run(&stop, args, NULL);
+	return statement_run(&stop, args, NULL) > 0;
 }
 
 bool

@@ -28,6 +28,7 @@ typedef struct Org
 	uint64		budget_key;
 	int			rate_share;		/* percent of the rate limit */
 	char	   *pco_organization_id;	/* NULL before the first contact */
+	TimestampTz connected_at;	/* of the credential */
 } Org;
 
 /*
@@ -40,8 +41,11 @@ extern Org *org_load(const char *name, Failure *failure);
 /* Wipes the secret. */
 extern void org_forget_secret(Org *org);
 
-/* Stops an org until somebody acts. */
-extern void org_stop(const char *name, const Failure *failure);
+/*
+ * Stops an org until somebody acts; false if it has another credential by now,
+ * which is not to blame.
+ */
+extern bool org_stop(const Org *org, const Failure *failure);
 
 /* Remembers PCO's id of the organisation; false if another one is stored. */
 extern bool org_remember_id(Org *org, const char *pco_organization_id);

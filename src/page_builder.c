@@ -311,7 +311,7 @@ store_in_page(PageBuilder *builder, PageRole role, const JsonSlice *slice)
 			break;
 		case ROLE_PAGE_NEXT:
 			page->next_link = slice->text;
-			page->has_next = true;
+			page->has_next = page->has_next || slice->text_len > 0;
 			break;
 		case ROLE_TOTAL_COUNT:
 			page->total_count = parse_count(slice->text);
@@ -319,11 +319,9 @@ store_in_page(PageBuilder *builder, PageRole role, const JsonSlice *slice)
 		case ROLE_COUNT:
 			page->count = parse_count(slice->text);
 			break;
-		case ROLE_META_NEXT:
-			page->has_next = true;
-			break;
 		case ROLE_NEXT_OFFSET:
 			page->next_offset = parse_count(slice->text);
+			page->has_next = page->has_next || page->next_offset >= 0;
 			break;
 		case ROLE_PARENT_TYPE:
 			page->parent_type = slice->text;

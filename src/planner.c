@@ -14,6 +14,7 @@
 #include "depgraph.h"
 #include "nodes/value.h"
 #include "planner.h"
+#include "queue.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -126,9 +127,9 @@ insert_job(const Run *run, const char *name, int wave, int unmet)
 		"  joined_job_id) "
 		"SELECT $1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, "
 		"  coalesce(m.strategy, 'check'), $5, $6, $7, "
-		"  (SELECT min(job_id) FROM sync_engine.job o WHERE o.org = $2 AND o.product = split_part($3, '.', 1) "
+		"  (SELECT job_id FROM sync_engine.job o WHERE o.org = $2 AND o.product = split_part($3, '.', 1) "
 		"    AND o.entity = split_part($3, '.', 2) AND o.status IN ('queued', 'running') "
-		"    AND o.joined_job_id IS NULL AND o.mode = $4 AND o.run_id <> $1) "
+		"    AND o.joined_job_id IS NULL AND o.mode = $4 AND o.run_id <> $1 ORDER BY job_id LIMIT 1) "
 		"FROM (SELECT 1) one LEFT JOIN sync_engine.manifest_entity m "
 		"  ON m.product = split_part($3, '.', 1) AND m.entity = split_part($3, '.', 2) AND $8 = 'sync' "
 		"RETURNING job_id",
@@ -217,6 +218,8 @@ plan_run(const Run *run, Datum entities)
 	record_activity(run->run_id, "build_dependency_graph",
 					psprintf("%d waves, %d soft edges dropped", graph->n_waves, graph->n_dropped));
 	(void) statement_run(&start_run, args, NULL);
+	if (n == 0)
+		queue_close_run(run->run_id);
 
 	/* in order, so that job ids order the claims: soft parents come first */
 	for (int position = 0; position < n; position++)

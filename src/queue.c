@@ -27,6 +27,12 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+/*
+ * Jobs of one org that run at once.  Its rate budget is kept busy by fewer, and
+ * the rest of a lane's places is for others.
+ */
+#define MAX_ORG_JOBS	16
+
 static void
 lane_lock_tag(LOCKTAG *tag, int64 lane)
 {
@@ -100,20 +106,25 @@ queue_claim(int64 lane, int limit)
 	static Statement claim = {
 		"UPDATE sync_engine.job SET status = 'running', lane = $1, epoch = epoch + 1, "
 		"  error = NULL, started_at = coalesce(started_at, clock_timestamp()) "
-		"WHERE job_id IN (SELECT job_id FROM sync_engine.job j "
-		"  WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL AND not_before <= now() "
-		"    AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
-		"      AND (r.org, r.product, r.entity) = (j.org, j.product, j.entity)) "
-		"    AND NOT EXISTS (SELECT 1 FROM sync_engine.job e WHERE e.status = 'queued' "
-		"      AND e.job_id < j.job_id AND e.joined_job_id IS NULL AND e.unmet = 0 "
-		"      AND (e.org, e.product, e.entity) = (j.org, j.product, j.entity)) "
-		"  ORDER BY priority DESC, job_id LIMIT $2 FOR UPDATE SKIP LOCKED) "
+		"WHERE job_id IN (WITH candidate AS (SELECT j.job_id, coalesce(b.busy, 0) "
+		"      + row_number() OVER (PARTITION BY j.org ORDER BY j.priority DESC, j.job_id) AS turn "
+		"    FROM sync_engine.job j LEFT JOIN (SELECT org, count(*) AS busy FROM sync_engine.job "
+		"      WHERE status = 'running' GROUP BY org) b USING (org) "
+		"    WHERE j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.not_before <= now() "
+		"      AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
+		"        AND (r.org, r.product, r.entity) = (j.org, j.product, j.entity)) "
+		"      AND NOT EXISTS (SELECT 1 FROM sync_engine.job e WHERE e.status = 'queued' "
+		"        AND e.job_id < j.job_id AND e.joined_job_id IS NULL AND e.unmet = 0 "
+		"        AND (e.org, e.product, e.entity) = (j.org, j.product, j.entity))) "
+		"  SELECT j.job_id FROM candidate c JOIN sync_engine.job j USING (job_id) "
+		"  WHERE c.turn <= $3 AND j.status = 'queued' "
+		"  ORDER BY j.priority DESC, c.turn, j.job_id LIMIT $2 FOR UPDATE OF j SKIP LOCKED) "
 		"RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
-		"  fetched, requests, expected",
-		2, {INT8OID, INT4OID}
+		"  fetched, requests, expected, attempts",
+		3, {INT8OID, INT4OID, INT4OID}
 	};
 	MemoryContext context = CurrentMemoryContext;
-	Datum		args[2] = {Int64GetDatum(lane), Int32GetDatum(limit)};
+	Datum		args[3] = {Int64GetDatum(lane), Int32GetDatum(limit), Int32GetDatum(MAX_ORG_JOBS)};
 	uint64		rows = statement_run(&claim, args, NULL);
 	List	   *claimed = NIL;
 
@@ -132,6 +143,7 @@ queue_claim(int64 lane, int limit)
 		job->fetched = result_int64(row, 8, 0);
 		job->requests = result_int64(row, 9, 0);
 		job->expected = result_int64(row, 10, -1);
+		job->attempts = (int) result_int64(row, 11, 0);
 		claimed = lappend(claimed, job);
 	}
 	return claimed;
@@ -147,6 +159,20 @@ queue_has_claimable(void)
 	};
 
 	return statement_run(&claimable, NULL, NULL) > 0;
+}
+
+void
+queue_part_orphaned_joins(void)
+{
+	/* a job can end while another lane, which sees it running, joins one to it */
+	static Statement part = {
+		"UPDATE sync_engine.job j SET joined_job_id = NULL FROM sync_engine.job t "
+		"WHERE j.status = 'queued' AND j.joined_job_id = t.job_id "
+		"AND t.status NOT IN ('queued', 'running')",
+		0, {0}
+	};
+
+	(void) statement_run(&part, NULL, NULL);
 }
 
 TimestampTz
@@ -196,7 +222,8 @@ queue_release_job(int64 job_id, int64 epoch, const char *reason, int millisecond
 {
 	static Statement release = {
 		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1, error = $3, "
-		"  not_before = clock_timestamp() + $4 * interval '1 ms' "
+		"  attempts = attempts + 1, "
+		"  not_before = clock_timestamp() + $4 * least(power(2, attempts), 5) * interval '1 ms' "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		4, {INT8OID, INT8OID, TEXTOID, INT4OID}
 	};

@@ -42,6 +42,7 @@ typedef struct ClaimedJob
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
+	int			attempts;		/* failed ones since the last page */
 } ClaimedJob;
 
 /* Why a job ended otherwise than well; texts may be NULL. */
@@ -60,13 +61,19 @@ extern List *queue_claim(int64 lane, int limit);
 /* Whether something could be claimed now. */
 extern bool queue_has_claimable(void);
 
+/* Lets jobs go that joined one which has ended unseen. */
+extern void queue_part_orphaned_joins(void);
+
 /* When the next job that waits for its time is due; DT_NOEND if none. */
 extern TimestampTz queue_next_due(void);
 
 /* Puts the jobs of lanes that are gone back into the queue. */
 extern int	queue_recover_orphans(int64 own_lane);
 
-/* Gives a claimed job back, to be claimed again after that time; says why. */
+/*
+ * Gives a claimed job back and says why.  It can be claimed again after that
+ * time, or up to five times as much if that happens again and again.
+ */
 extern bool queue_release_job(int64 job_id, int64 epoch, const char *reason, int milliseconds);
 
 /* The data table is new: what was read before is not in it. */

@@ -13,9 +13,12 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "iso8601.h"
+#include "json_hash.h"
 #include "lib/stringinfo.h"
 #include "record.h"
 #include "mb/pg_wchar.h"
@@ -139,8 +142,8 @@ hash_text(const char *text, int len, uint64 seed)
 
 /*
  * hash_values: over the columns in their order; what is missing or null is
- * stored as NULL and adds nothing.  Unknown attributes are summed, so that
- * their order does not matter.
+ * stored as NULL and adds nothing.  Unknown attributes, and the ids of a
+ * to-many relationship, are summed: their order does not matter.
  */
 static uint64
 hash_values(const RecordMapper *mapper, const Record *record)
@@ -158,20 +161,24 @@ hash_values(const RecordMapper *mapper, const Record *record)
 			continue;
 		if (link != NULL && link->has_data)
 		{
+			const char **texts = entity->columns[i].source == SOURCE_LINK_TYPE ? link->types : link->ids;
+			uint64		sum = 0;
+
 			for (int k = 0; k < link->count; k++)
 			{
-				hash = hash_text(link->ids[k], strlen(link->ids[k]), hash + i);
-				if (link->types[k] != NULL)
-					hash = hash_text(link->types[k], strlen(link->types[k]), hash);
+				if (texts[k] != NULL)
+					sum += hash_text(texts[k], strlen(texts[k]), i);
 			}
+			if (link->count > 0)
+				hash = hash_text((const char *) &sum, sizeof(sum), hash + i);
 		}
 		else if (field != NULL && field->value.kind != JSON_KIND_NULL)
-			hash = hash_text(field->value.raw, field->value.raw_len, hash + i);
+			hash = json_hash(&field->value, hash + i);
 		else if (entity->columns[i].source == SOURCE_PARENT && record->parent != NULL)
 			hash = hash_text(record->parent, strlen(record->parent), hash + i);
 	}
 	for (int i = 0; i < record->n_extra; i++)
-		extra += hash_text(record->extra[i]->value.raw, record->extra[i]->value.raw_len,
+		extra += json_hash(&record->extra[i]->value,
 						   hash_text(record->extra[i]->name, record->extra[i]->name_len, 0));
 	return hash_text((const char *) &extra, sizeof(extra), hash);
 }
@@ -270,12 +277,45 @@ misfit(const EntityColumn *column, const JsonSlice *value, char **problem)
 	return false;
 }
 
+/*
+ * parse_integer: also as 3.0 or 1e3, which JSON calls the same.
+ */
+static bool
+parse_integer(const char *text, int64 *number)
+{
+	char	   *end;
+	double		real;
+
+	errno = 0;
+	*number = strtoll(text, &end, 10);
+	if (errno == 0 && end > text && *end == '\0')
+		return true;
+
+	/* beyond 2^53 a double has no units any more */
+	errno = 0;
+	real = strtod(text, &end);
+	if (errno != 0 || end == text || *end != '\0' || strpbrk(text, "xXnN") != NULL ||
+		fabs(real) > 9007199254740992.0 || real != rint(real))
+		return false;
+	*number = (int64) real;
+	return true;
+}
+
+/*
+ * is_empty: "" for a date, a number or a boolean is none.
+ */
+static bool
+is_empty(const EntityColumn *column, const JsonSlice *value)
+{
+	return value->kind == JSON_KIND_STRING && value->text_len == 0 &&
+		column->type != COLUMN_TEXT && column->type != COLUMN_JSONB;
+}
+
 static bool
 attribute_value(const EntityColumn *column, const JsonSlice *value, Datum *datum, char **problem)
 {
 	int64		number;
 	int			days;
-	char	   *end;
 
 	switch (column->type)
 	{
@@ -298,11 +338,7 @@ attribute_value(const EntityColumn *column, const JsonSlice *value, Datum *datum
 			return true;
 
 		case COLUMN_BIGINT:
-			if (value->text == NULL || value->text[0] == '\0')
-				return misfit(column, value, problem);
-			errno = 0;
-			number = strtoll(value->text, &end, 10);
-			if (errno != 0 || *end != '\0')
+			if (value->text == NULL || !parse_integer(value->text, &number))
 				return misfit(column, value, problem);
 			*datum = Int64GetDatum(number);
 			return true;
@@ -382,7 +418,7 @@ record_value(const Entity *entity, const Record *record, int number,
 			*isnull = true;
 		return true;
 	}
-	if (field != NULL && field->value.kind != JSON_KIND_NULL)
+	if (field != NULL && field->value.kind != JSON_KIND_NULL && !is_empty(column, &field->value))
 	{
 		*isnull = false;
 		return attribute_value(column, &field->value, value, problem);

@@ -20,8 +20,9 @@ static const PageLimits default_limits = {0};
 static bool
 is_json(const HttpResponse *response)
 {
-	return strncmp(response->content_type, "application/vnd.api+json", 24) == 0 ||
-		strncmp(response->content_type, "application/json", 16) == 0;
+	return pg_strncasecmp(response->content_type, "application/vnd.api+json", 24) == 0 ||
+		pg_strncasecmp(response->content_type, "application/json", 16) == 0 ||
+		(response->content_type[0] == '\0' && response->body[0] == '{');
 }
 
 /*

@@ -37,32 +37,31 @@ has_secret_call(const char *text)
 }
 
 /*
- * quotes_statement: errors of the parser and the analyzer repeat pieces of the
- * statement, such as a secret without its quotation marks.
- */
-static bool
-quotes_statement(int sqlerrcode)
-{
-	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
-		sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
-}
-
-/*
  * hide_from_log: the client, who sent the secret, is told everything; the log
- * only what cannot have the secret in it.
+ * only what cannot have the secret in it.  Those are the errors that we raise
+ * ourselves, once the statement is hidden, and a missing privilege.  All others
+ * may repeat pieces of the statement: the parser's, a cast's, a function's that
+ * was to make the secret.
  */
 static void
 hide_from_log(ErrorData *error)
 {
-	if (debug_query_string != hidden_statement && has_secret_call(debug_query_string))
+	bool		hidden = debug_query_string == hidden_statement;
+	bool		secret = has_secret_call(error->context) || has_secret_call(error->internalquery) ||
+		(!hidden && has_secret_call(debug_query_string));
+
+	if (hidden || secret)
+	{
+		error->hide_stmt = true;
+		error->hide_ctx = true;
+	}
+	if (secret)
 	{
 		pgstat_report_activity(STATE_RUNNING, hidden_statement);
-		error->hide_stmt = true;
-		if (quotes_statement(error->sqlerrcode))
+		error->internalquery = NULL;
+		if (!hidden && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
 			error->output_to_server = false;
 	}
-	if (has_secret_call(error->context))
-		error->hide_ctx = true;
 	if (previous_log_hook != NULL)
 		previous_log_hook(error);
 }

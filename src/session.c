@@ -36,12 +36,6 @@
 
 #define EXTENSION_NAME	"sync_engine"
 
-/*
- * A transaction of a lane takes milliseconds.  One that takes so long hangs in
- * somebody's trigger, and would stop all other jobs.
- */
-#define TRANSACTION_TIMEOUT_MS	30000
-
 /* of the lane's open transaction */
 static OwnerScope lane_scope;
 static MemoryContext lane_context;
@@ -243,7 +237,7 @@ session_begin(const char *activity)
 	}
 
 	/* statement_timeout is not armed in background workers */
-	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
+	enable_timeout_after(STATEMENT_TIMEOUT, SESSION_TIMEOUT_MS);
 	SPI_connect();
 	owner_scope_enter(&lane_scope);
 	pgstat_report_activity(STATE_RUNNING, activity);

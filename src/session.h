@@ -49,6 +49,12 @@ extern bool result_bool(uint64 row, int column);
 extern TimestampTz result_timestamp(uint64 row, int column, TimestampTz if_null);
 
 /*
+ * A transaction of a lane takes milliseconds.  One that takes so long hangs in
+ * somebody's trigger, and stops all other jobs of the lane meanwhile.
+ */
+#define SESSION_TIMEOUT_MS	10000
+
+/*
  * A transaction of a lane: extension present and not being dropped, running
  * as its owner, restricted, with a pinned search_path.  False, with nothing
  * open, when the extension is gone, even if another was created in its place:

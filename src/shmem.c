@@ -3,8 +3,8 @@
  * shmem.c
  *		Shared memory of the extension, and wake-ups through it.
  *
- * Owns the segment and its one lock.  The commit callback reads and sets
- * atomics only: an error there would be fatal.
+ * Owns the segment and its one lock.  The commit callback does nothing that
+ * can raise an error: it would be fatal there.
  *
  * IDENTIFICATION
  *		src/shmem.c
@@ -30,7 +30,7 @@ static shmem_request_hook_type previous_request_hook;
 static shmem_startup_hook_type previous_startup_hook;
 
 /* set by shmem_wake_at_commit, cleared at the end of the transaction */
-static DatabaseSlot *wake_database = NULL;
+static bool wake_at_commit = false;
 
 static Size
 shared_size(void)
@@ -82,7 +82,9 @@ start_shared_memory(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (wake_database == NULL)
+	DatabaseSlot *slot;
+
+	if (!wake_at_commit)
 		return;
 
 	switch (event)
@@ -94,12 +96,15 @@ at_transaction_end(XactEvent event, void *arg)
 					 errhint("COMMIT it, or request the sync in a transaction of its own.")));
 			break;
 		case XACT_EVENT_COMMIT:
-			pg_atomic_write_u32(&wake_database->wanted, 1);
+			/* only now: a lane may have given the slot back meanwhile */
+			slot = shmem_find_database_slot(MyDatabaseId);
+			if (slot != NULL)
+				pg_atomic_write_u32(&slot->wanted, 1);
 			shmem_wake_launcher();
-			wake_database = NULL;
+			wake_at_commit = false;
 			break;
 		case XACT_EVENT_ABORT:
-			wake_database = NULL;
+			wake_at_commit = false;
 			break;
 		default:
 			break;
@@ -191,7 +196,8 @@ shmem_wake_launcher(void)
 void
 shmem_wake_at_commit(void)
 {
-	wake_database = shmem_database_slot(MyDatabaseId);
+	(void) shmem_database_slot(MyDatabaseId);	/* or an error, while it is allowed */
+	wake_at_commit = true;
 }
 
 void

@@ -27,7 +27,7 @@
 /* Backends that can wait in sync_run or sync_wait at once. */
 #define MAX_WAITERS			128
 /* Jobs that one lane works on at once; also bounds its memory. */
-#define MAX_LANE_JOBS		64
+#define MAX_LANE_JOBS		256
 /* The canonical names of all 256 entities fit in half of this. */
 #define MAX_REQUEST_BYTES	16384
 
@@ -59,6 +59,7 @@ typedef struct LaneSlot
 {
 	bool		in_use;
 	bool		ready;			/* attached and running */
+	bool		lost;			/* ended without leaving */
 	uint32		generation;
 	Oid			database;
 	int			pid;
@@ -79,7 +80,8 @@ typedef enum WaiterState
 	WAITER_TAKEN,				/* a lane enqueues it */
 	WAITER_WATCHING,			/* run_id is set; wake me when it moves */
 	WAITER_REJECTED,			/* could not be enqueued: see error */
-	WAITER_LEFT					/* nobody waits any more; cancel the run */
+	WAITER_LEFT,				/* nobody waits any more; cancel the run */
+	WAITER_CANCELLING			/* a lane does so */
 } WaiterState;
 
 typedef struct WaiterSlot

@@ -104,10 +104,11 @@ static void
 store_org(const char *org, const char *base_url, Datum options, bool keep_options)
 {
 	static Statement upsert = {
-		"INSERT INTO sync_engine.org AS o (org, base_url, options) VALUES ($1, $2, coalesce($3, '{}')) "
+		"INSERT INTO sync_engine.org AS o (org, base_url, options, connected_at) "
+		"VALUES ($1, $2, coalesce($3, '{}'), clock_timestamp()) "
 		"ON CONFLICT (org) DO UPDATE SET base_url = EXCLUDED.base_url, "
 		"  options = coalesce($3, o.options), status = 'active', error = NULL, sqlstate = NULL, "
-		"  hint = NULL, connected_at = now()",
+		"  hint = NULL, connected_at = clock_timestamp()",
 		3, {TEXTOID, TEXTOID, JSONBOID}
 	};
 	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(base_url), options};
@@ -142,6 +143,11 @@ sync_connect(PG_FUNCTION_ARGS)
 
 	secrecy_hide_statement();	/* before anything can fail */
 	require_primary("sync_connect");
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("database \"%s\" does not have encoding UTF8", get_database_name(MyDatabaseId)),
+				 errhint("Planning Center's data need a database created with ENCODING 'UTF8'.")));
 	org = text_argument(fcinfo, 0, "org");
 	if (pg_mbstrlen(org) > ORG_MAX_NAME)
 		ereport(ERROR,
@@ -317,6 +323,11 @@ profile(const char *org)
 	names = manifest_resolve(names);
 	if (ARR_NDIM(excluded) > 0)
 		names = list_difference(names, manifest_resolve(name_list(excluded, "option \"exclude\"")));
+	if (names == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the options of org \"%s\" leave no entity to sync", org),
+				 errhint("Call sync_connect with other options, or name entities.")));
 	return names;
 }
 

@@ -39,13 +39,19 @@
 /* Key of the lock that lets one lane at a time make tables of a database. */
 #define DDL_LOCK_KEY		0x53594e43	/* "SYNC" */
 
-#define ENGINE_COLUMNS \
-	"_extra jsonb, " \
-	"_hash bigint, " \
-	"_synced_at timestamptz NOT NULL DEFAULT now(), " \
-	"_run_id bigint, " \
-	"_deleted_at timestamptz, " \
-	"_deleted_by text"
+/* The engine's own columns, in every data table. */
+static const struct
+{
+	const char *name;
+	const char *type;
+}			engine_columns[] = {
+	{"_extra", "jsonb"},
+	{"_hash", "bigint"},
+	{"_synced_at", "timestamptz NOT NULL DEFAULT now()"},
+	{"_run_id", "bigint"},
+	{"_deleted_at", "timestamptz"},
+	{"_deleted_by", "text"},
+};
 
 const char *
 tables_sql_type(ColumnType type)
@@ -84,32 +90,69 @@ run_ddl(const char *command)
 }
 
 /*
- * ensure_schema: the schema must be the table owner's, or somebody could put
- * a table of their own into our place.
+ * check_owner: what the lane writes to must belong to the table owner or a
+ * superuser.  Anybody else's triggers would run with the table owner's rights.
+ */
+static void
+check_owner(const char *kind, const char *name, Oid present_owner, Oid owner)
+{
+	if (present_owner != owner && !superuser_arg(present_owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s \"%s\" does not belong to the owner of the data tables", kind, name),
+				 errhint("Give the %s to role \"%s\", or set sync_engine.table_owner.", kind,
+						 GetUserNameFromId(owner, false))));
+}
+
+static void
+check_schema(const char *schema, Oid namespace, Oid owner)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(namespace));
+	Oid			present_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+
+	ReleaseSysCache(tuple);
+	check_owner("schema", schema, present_owner, owner);
+}
+
+bool
+tables_check(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class class;
+	Oid			present_owner;
+	char		kind;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	class = (Form_pg_class) GETSTRUCT(tuple);
+	present_owner = class->relowner;
+	kind = class->relkind;
+	name = pstrdup(NameStr(class->relname));
+	ReleaseSysCache(tuple);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" stands in the place of a data table and is none", name),
+				 errhint("Rename it; the table is then made.")));
+	check_owner("table", name, present_owner, session_table_owner());
+	return true;
+}
+
+/*
+ * ensure_schema: makes the schema, or checks whose it is.
  */
 static void
 ensure_schema(const char *schema, Oid owner)
 {
 	Oid			namespace = get_namespace_oid(schema, true);
-	HeapTuple	tuple;
-	Oid			present_owner;
 
-	if (!OidIsValid(namespace))
-	{
-		/* as the extension's owner, who may create schemas */
+	if (OidIsValid(namespace))
+		check_schema(schema, namespace, owner);
+	else						/* as the extension's owner, who may create schemas */
 		run_ddl(psprintf("CREATE SCHEMA %s AUTHORIZATION %s", quote_identifier(schema),
 						 quote_identifier(GetUserNameFromId(owner, false))));
-		return;
-	}
-	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(namespace));
-	present_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	if (present_owner != owner && !superuser_arg(present_owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("schema \"%s\" does not belong to the owner of the data tables", schema),
-				 errhint("Give the schema to role \"%s\", or set sync_engine.table_owner.",
-						 GetUserNameFromId(owner, false))));
 }
 
 static void
@@ -132,12 +175,67 @@ create_table(const Entity *entity)
 	for (int i = 0; i < entity->n_columns; i++)
 		appendStringInfo(&sql, "%s %s, ", quote_identifier(entity->columns[i].name),
 						 tables_sql_type(entity->columns[i].type));
-	appendStringInfoString(&sql, ENGINE_COLUMNS ", PRIMARY KEY (org, id))");
+	for (int i = 0; i < lengthof(engine_columns); i++)
+		appendStringInfo(&sql, "%s %s, ", engine_columns[i].name, engine_columns[i].type);
+	appendStringInfoString(&sql, "PRIMARY KEY (org, id))");
 	run_ddl(sql.data);
 	run_ddl(psprintf("COMMENT ON TABLE %s IS %s", table,
 					 quote_literal_cstr(psprintf("%s of Planning Center %s, deleted ones included; kept by sync_engine",
 												 entity->name, entity->product))));
 	session_become_extension_owner();
+}
+
+static bool
+is_shown(const Entity *entity, const char *column)
+{
+	if (strcmp(column, "org") == 0 || strcmp(column, "id") == 0)
+		return true;
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		if (strcmp(entity->columns[i].name, column) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+count_columns(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	int			n = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+
+	ReleaseSysCache(tuple);
+	return n;
+}
+
+/*
+ * view_columns: what the view shows.  A view that stands keeps its columns in
+ * their places, and new ones come behind them.  NULL if somebody has made it
+ * something of their own, which then stays.
+ */
+static char *
+view_columns(const Entity *entity, Oid view)
+{
+	StringInfoData columns;
+	int			n_present = OidIsValid(view) ? count_columns(view) : 0;
+
+	initStringInfo(&columns);
+	for (int i = 1; i <= n_present; i++)
+	{
+		char	   *name = get_attname(view, i, false);
+
+		if (!is_shown(entity, name))
+			return NULL;
+		appendStringInfo(&columns, "%s%s", i > 1 ? ", " : "", quote_identifier(name));
+	}
+	if (n_present == 0)
+		appendStringInfoString(&columns, "org, id");
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		if (n_present == 0 || get_attnum(view, entity->columns[i].name) == InvalidAttrNumber)
+			appendStringInfo(&columns, ", %s", quote_identifier(entity->columns[i].name));
+	}
+	return columns.data;
 }
 
 /*
@@ -147,13 +245,20 @@ static void
 replace_view(const Entity *entity)
 {
 	StringInfoData sql;
+	char	   *columns = view_columns(entity, get_relname_relid(entity->view_name,
+																 get_namespace_oid("pco", false)));
 
+	if (columns == NULL)
+	{
+		ereport(LOG,
+				(errmsg("sync_engine: view pco.%s has columns of somebody else's and is left as it is",
+						entity->view_name)));
+		return;
+	}
 	session_become_table_owner();
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE OR REPLACE VIEW pco.%s WITH (security_invoker = true) AS SELECT org, id",
-					 quote_identifier(entity->view_name));
-	for (int i = 0; i < entity->n_columns; i++)
-		appendStringInfo(&sql, ", %s", quote_identifier(entity->columns[i].name));
+	appendStringInfo(&sql, "CREATE OR REPLACE VIEW pco.%s WITH (security_invoker = true) AS SELECT %s",
+					 quote_identifier(entity->view_name), columns);
 	appendStringInfo(&sql, " FROM %s WHERE _deleted_at IS NULL",
 					 quote_qualified_identifier(entity->schema_name, entity->table_name));
 	run_ddl(sql.data);
@@ -170,22 +275,26 @@ replace_view(const Entity *entity)
 static char *
 missing_columns(const Entity *entity, Oid relation)
 {
-	StringInfoData sql;
-	bool		any = false;
+	StringInfoData columns;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s",
-					 quote_qualified_identifier(entity->schema_name, entity->table_name));
+	initStringInfo(&columns);
 	for (int i = 0; i < entity->n_columns; i++)
 	{
-		if (get_attnum(relation, entity->columns[i].name) != InvalidAttrNumber)
-			continue;
-		appendStringInfo(&sql, "%s ADD COLUMN %s %s", any ? "," : "",
-						 quote_identifier(entity->columns[i].name),
-						 tables_sql_type(entity->columns[i].type));
-		any = true;
+		if (get_attnum(relation, entity->columns[i].name) == InvalidAttrNumber)
+			appendStringInfo(&columns, "%s ADD COLUMN %s %s", columns.len > 0 ? "," : "",
+							 quote_identifier(entity->columns[i].name),
+							 tables_sql_type(entity->columns[i].type));
 	}
-	return any ? sql.data : NULL;
+	for (int i = 0; i < lengthof(engine_columns); i++)
+	{
+		if (get_attnum(relation, engine_columns[i].name) == InvalidAttrNumber)
+			appendStringInfo(&columns, "%s ADD COLUMN %s %s", columns.len > 0 ? "," : "",
+							 engine_columns[i].name, engine_columns[i].type);
+	}
+	if (columns.len == 0)
+		return NULL;
+	return psprintf("ALTER TABLE %s%s",
+					quote_qualified_identifier(entity->schema_name, entity->table_name), columns.data);
 }
 
 /*
@@ -195,7 +304,7 @@ missing_columns(const Entity *entity, Oid relation)
 static uint64
 table_shape(const Entity *entity, Oid relation)
 {
-	uint64		shape = relation;
+	uint64		shape = 0;
 
 	for (int i = 0; i < entity->n_columns; i++)
 	{
@@ -219,7 +328,9 @@ tables_ensure(const Entity *entity)
 
 	table.relation = OidIsValid(namespace) ?
 		get_relname_relid(entity->table_name, namespace) : InvalidOid;
-	if (OidIsValid(table.relation))
+	if (OidIsValid(namespace))
+		check_schema(entity->schema_name, namespace, owner);
+	if (OidIsValid(table.relation) && tables_check(table.relation))
 		alter = missing_columns(entity, table.relation);
 
 	if (!OidIsValid(table.relation) || alter != NULL || !OidIsValid(view_namespace) ||

@@ -27,6 +27,12 @@ typedef struct DataTable
  */
 extern DataTable tables_ensure(const Entity *entity);
 
+/*
+ * Whether the table is still there.  Raises an error if it is not ours to
+ * write: it is no table, or belongs to somebody else.
+ */
+extern bool tables_check(Oid relation);
+
 /* SQL type of a column. */
 extern const char *tables_sql_type(ColumnType type);
 

@@ -37,6 +37,9 @@
  */
 #define NO_WORKER_MS	5000
 
+/* A hundred years; longer is for ever. */
+#define WAIT_MAX_MS		(INT64CONST(36525) * 86400 * 1000)
+
 /* Progress notices of one run come so often at the most. */
 #define NOTICE_MS		1000
 
@@ -244,6 +247,9 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "waiting for a run",
 												  ALLOCSET_SMALL_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "looking at a run",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	TimestampTz since = GetCurrentTimestamp();
 	Progress	progress = {.shown_at = since};
 	char	   *status;
@@ -252,7 +258,8 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 	{
 		long		timeout = WAIT_POLL_MS;
 
-		status = run_status(run_id, context);
+		MemoryContextReset(scratch);
+		status = run_status(run_id, scratch);
 		if (show)
 			show_progress(run_id, &progress, context);
 		if (has_ended(status))
@@ -268,7 +275,10 @@ watch(WaiterSlot *waiter, int64 run_id, TimestampTz deadline, bool show)
 			check_workers(since);
 		sleep_on_latch(timeout);
 	}
+	MemoryContextSwitchTo(caller);
 	status = pstrdup(status);
+	MemoryContextDelete(scratch);
+	MemoryContextDelete(context);
 	return status;
 }
 
@@ -324,7 +334,7 @@ wait_run_request(const RunRequest *request)
 char *
 wait_run(int64 run_id, int64 timeout_ms)
 {
-	TimestampTz deadline = timeout_ms < 0 ? DT_NOEND :
+	TimestampTz deadline = timeout_ms < 0 || timeout_ms > WAIT_MAX_MS ? DT_NOEND :
 		GetCurrentTimestamp() + timeout_ms * INT64CONST(1000);
 	WaiterSlot *waiter = inbox_watch_run(run_id);
 	char	   *volatile status = NULL;

@@ -45,11 +45,20 @@
 #define ERROR_RETRY_MS		1000
 #define CONFLICT_RETRY_MS	200
 
+/* So often in a row may writing a page take too long. */
+#define MAX_TIMEOUTS		3
+
+/* Runs planned in one turn, so that a burst of them does not stop the loop. */
+#define MAX_PLANS			16
+
 /* Waiting backends are told of progress so often at the most. */
 #define PROGRESS_MS			200
 
-/* A page of 100 records is 0.2 MB; with includes, some MB. */
-#define MAX_BODY_BYTES		PAGE_MAX_BYTES
+/*
+ * A page of 100 records is 0.2 MB; with includes, some MB.  max_requests of
+ * them may be buffered.
+ */
+#define MAX_BODY_BYTES		(8 * 1024 * 1024)
 
 /* Descriptors that the client may open beside its epoll. */
 #define MAX_CONNECTIONS		128
@@ -99,6 +108,8 @@ release_slot(int code, Datum arg)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (lane.leaving)
 		lane.slot->in_use = false;
+	else
+		lane.slot->lost = true;
 	lane.slot->ready = false;
 	lane.slot->procno = NO_PROC;
 	lane.slot->pid = 0;
@@ -340,13 +351,22 @@ is_passing(int sqlerrcode)
  * others go on.
  */
 static void
-handle_job_error(Job *job, ErrorData *error)
+handle_job_error(Job *job, ErrorData *error, bool timed_out)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		if (timed_out && job->claim.attempts + 1 >= MAX_TIMEOUTS)
+		{
+			Failure		failure = {"57014", psprintf("writing took too long again and again (%s)", error->message),
+			"Look for a trigger on the data table that does not come to an end."};
+
+			job_end(job, "failed", &failure);
+		}
+		else if (timed_out)
+			job_postpone(job, "writing took too long", ERROR_RETRY_MS);
+		else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 			job_postpone(job, psprintf("somebody holds a lock (%s)", error->message), ERROR_RETRY_MS);
 		else if (is_passing(error->sqlerrcode))
 			job_postpone(job, error->message, CONFLICT_RETRY_MS);
@@ -382,9 +402,10 @@ static bool
 run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext context)
 {
 	volatile bool result = false;
+	TimestampTz begun = GetCurrentTimestamp();
 
 	lane.slot->applying_job = job->claim.job_id;
-	lane.slot->applying_since = GetCurrentTimestamp();
+	lane.slot->applying_since = begun;
 	PG_TRY();
 	{
 		result = step(job, arg);
@@ -392,7 +413,11 @@ run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext 
 	}
 	PG_CATCH();
 	{
-		handle_job_error(job, recover(context));
+		ErrorData  *error = recover(context);
+		bool		timed_out = error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+			TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), SESSION_TIMEOUT_MS - 1);
+
+		handle_job_error(job, error, timed_out);
 	}
 	PG_END_TRY();
 	http_drive(lane.client);
@@ -405,11 +430,14 @@ run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext 
 static bool
 start_step(Job *unborn, void *arg)
 {
-	Job		   *job = job_start(&unborn->claim, TopMemoryContext, unborn->live);
+	MemoryContext scratch = arg;	/* frees what an error leaves of it */
+	Job		   *job = job_start(&unborn->claim, scratch, unborn->live);
 
-	if (job != NULL)
-		lane.jobs[lane.n_jobs++] = job;
-	return job != NULL;
+	if (job == NULL)
+		return false;
+	MemoryContextSetParent(job->context, TopMemoryContext);
+	lane.jobs[lane.n_jobs++] = job;
+	return true;
 }
 
 /*
@@ -430,8 +458,12 @@ start_jobs(List *claimed, MemoryContext context)
 				unborn.live = &lane.slot->jobs[i];
 		}
 		Assert(unborn.live != NULL);
-		if (!run_step(start_step, &unborn, NULL, context))
+		if (!run_step(start_step, &unborn, context, context))
+		{
+			/* it was given back, or it ended and others can begin */
 			unborn.live->job_id = 0;
+			lane.look_for_work = true;
+		}
 	}
 }
 
@@ -464,6 +496,35 @@ cancel_runs(List *runs)
 }
 
 /*
+ * take_requests: each by itself; one that cannot be enqueued stops no other.
+ */
+static void
+take_requests(MemoryContext context)
+{
+	volatile bool more = true;
+
+	while (more)
+	{
+		PG_TRY();
+		{
+			more = inbox_take_next();
+		}
+		PG_CATCH();
+		{
+			ErrorData  *error = recover(context);
+
+			ereport(LOG,
+					(errmsg("sync_engine: could not take a request: %s", error->message)));
+			inbox_refuse_taken(error->message);
+			inbox_give_back();
+			lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
+			more = false;
+		}
+		PG_END_TRY();
+	}
+}
+
+/*
  * find_work: recovers, cancels, plans, claims.
  */
 static void
@@ -478,6 +539,7 @@ find_work(MemoryContext context)
 	if (!session_begin("looking for work"))
 		leave_to_another();
 	(void) queue_recover_orphans(lane.number);
+	queue_part_orphaned_joins();
 	inner = MemoryContextSwitchTo(context);
 	runs = queue_runs_to_cancel();
 	MemoryContextSwitchTo(inner);
@@ -486,13 +548,14 @@ find_work(MemoryContext context)
 	cancel_runs(runs);
 
 	/* a transaction for each: planning one run must not hold up another's */
-	while (planned)
+	for (int i = 0; i < MAX_PLANS && planned; i++)
 	{
 		if (!session_begin("planning a run"))
 			return;
 		planned = planner_plan_next_run();
 		session_commit(durable);
 	}
+	lane.look_for_work = lane.look_for_work || planned;
 
 	if (!session_begin("claiming jobs"))
 		return;
@@ -518,11 +581,11 @@ static void
 try_find_work(MemoryContext context)
 {
 	lane.look_for_work = false;
+	take_requests(context);
 	lane.slot->applying_job = 0;
 	lane.slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
-		inbox_take_requests();
 		find_work(context);
 		lane.slot->applying_since = 0;
 	}
@@ -532,7 +595,6 @@ try_find_work(MemoryContext context)
 
 		ereport(LOG,
 				(errmsg("sync_engine: could not look for work: %s", error->message)));
-		inbox_give_back();
 		lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
 	}
 	PG_END_TRY();
@@ -541,7 +603,10 @@ try_find_work(MemoryContext context)
 static bool
 send_step(Job *job, void *arg)
 {
-	job_fetch_send(job, lane.client, (int *) arg);
+	/* what is left for all, but no more than a fair part for one */
+	int			window = Max(guc_max_requests / lane.n_jobs, 2);
+
+	job_fetch_send(job, lane.client, window, (int *) arg);
 	return true;
 }
 

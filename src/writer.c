@@ -29,6 +29,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "guc.h"
+#include "mb/pg_wchar.h"
 #include "record.h"
 #include "session.h"
 #include "utils/array.h"
@@ -42,6 +43,18 @@
 #define UPSERT_EXTRA	1
 #define UPSERT_HASH		2
 #define UPSERT_COLUMNS	3
+
+/*
+ * The longest id that is stored.  PCO's have some ten digits; an index entry,
+ * ours or the dead letters', holds no more than a third of a page.
+ */
+#define MAX_ID_BYTES	255
+
+/* Of an unknown attribute's name, for the same reason. */
+#define MAX_NOTED_BYTES	200
+
+/* Unknown attributes of one page that are noted; the values are all kept. */
+#define MAX_NOTED		100
 
 struct Writer
 {
@@ -236,12 +249,6 @@ writer_destroy(Writer *writer)
 		SPI_freeplan(writer->upsert);
 }
 
-bool
-writer_is_stale(const Writer *writer, DataTable table)
-{
-	return writer->table.relation != table.relation || writer->table.shape != table.shape;
-}
-
 static int
 compare_stored(const void *a, const void *b)
 {
@@ -316,7 +323,7 @@ add_dead_letter(Batch *batch, const PageRecord *source, const char *reason, cons
 	Writer	   *writer = batch->writer;
 	DeadLetter	letter;
 
-	letter.record_id = source->id;
+	letter.record_id = source->id != NULL && strlen(source->id) <= MAX_ID_BYTES ? source->id : NULL;
 	letter.payload = page_record_payload(batch->page, source);
 	letter.reason = reason;
 	letter.sqlstate = sqlstate;
@@ -381,6 +388,8 @@ upsert(Batch *batch, Pending **pending, int n)
 	args[2] = PointerGetDatum(construct_array(rows, n, RECORDOID, -1, false, TYPALIGN_DOUBLE));
 	if (SPI_execute_plan(*plan, args, NULL, read_only, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write records");
+	if (SPI_processed < n)
+		return pstrdup("a trigger or rule of the table skips the record");
 	return NULL;
 }
 
@@ -394,6 +403,7 @@ is_data_error(int sqlerrcode)
 
 	return class == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
 		class == ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_CARDINALITY_VIOLATION) ||
 		class == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
 		class == ERRCODE_TO_CATEGORY(ERRCODE_UNTRANSLATABLE_CHARACTER) ||
 		sqlerrcode == ERRCODE_RAISE_EXCEPTION;	/* a user's trigger */
@@ -409,7 +419,7 @@ try_upsert(Batch *batch, Pending **pending, int n, char **problem, const char **
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool done = false;
 
-	*sqlstate = unpack_sql_state(ERRCODE_INVALID_TEXT_REPRESENTATION);
+	*sqlstate = pstrdup(unpack_sql_state(ERRCODE_INVALID_TEXT_REPRESENTATION));
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -481,6 +491,23 @@ write_range(Batch *batch, Pending **pending, int n)
 }
 
 /*
+ * defect_of: why a record cannot be stored, or NULL.
+ */
+static const char *
+defect_of(const Batch *batch, const PageRecord *source)
+{
+	const char *name = batch->writer->entity->name;
+
+	if (source->defect != NULL)
+		return source->defect;
+	if (source->type == NULL || strcmp(source->type, name) != 0)
+		return psprintf("type is %s, not %s", source->type ? source->type : "missing", name);
+	if (strlen(source->id) > MAX_ID_BYTES)
+		return psprintf("id is longer than %d bytes", MAX_ID_BYTES);
+	return NULL;
+}
+
+/*
  * sort_out: defects become dead letters; what is left is mapped.
  */
 static void
@@ -493,6 +520,7 @@ sort_out(Batch *batch, int first, const char *parent)
 	{
 		const PageRecord *source = &page->records[i];
 		Pending    *pending;
+		const char *defect;
 
 		batch->counts->fetched++;
 		if (source->is_duplicate)
@@ -500,9 +528,10 @@ sort_out(Batch *batch, int first, const char *parent)
 			batch->counts->unchanged++;
 			continue;
 		}
-		if (source->defect != NULL)
+		defect = defect_of(batch, source);
+		if (defect != NULL)
 		{
-			add_dead_letter(batch, source, source->defect, SQLSTATE_BAD_RECORD);
+			add_dead_letter(batch, source, defect, SQLSTATE_BAD_RECORD);
 			continue;
 		}
 		pending = palloc0(sizeof(Pending));
@@ -565,17 +594,19 @@ note_unknown_attributes(Batch *batch)
 
 		for (int k = 0; k < record->n_extra; k++)
 		{
-			String	   *name = makeString((char *) record->extra[k]->name);
+			const PageField *field = record->extra[k];
+			String	   *name = makeString(pnstrdup(field->name, pg_mbcliplen(field->name, field->name_len,
+																			 MAX_NOTED_BYTES)));
 			Datum		args[6];
 
-			if (list_member(noted, name))
+			if (list_member(noted, name) || list_length(noted) == MAX_NOTED)
 				continue;
 			noted = lappend(noted, name);
 			args[0] = CStringGetTextDatum(writer->org);
 			args[1] = CStringGetTextDatum(writer->entity->product);
 			args[2] = CStringGetTextDatum(writer->entity->name);
-			args[3] = CStringGetTextDatum(record->extra[k]->name);
-			args[4] = CStringGetTextDatum(record_json_type(&record->extra[k]->value));
+			args[3] = CStringGetTextDatum(strVal(name));
+			args[4] = CStringGetTextDatum(record_json_type(&field->value));
 			args[5] = Int64GetDatum(writer->run_id);
 			(void) statement_run(&insert_change, args, NULL);
 		}

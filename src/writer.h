@@ -31,9 +31,6 @@ extern Writer *writer_create(const Entity *entity, const char *org, DataTable ta
 							 int64 run_id, int64 job_id);
 extern void writer_destroy(Writer *writer);
 
-/* The table's columns or oid are others than when the writer was made. */
-extern bool writer_is_stale(const Writer *writer, DataTable table);
-
 /*
  * Writes the records from `first` on.  parent: the id of the parent whose
  * list it is, or NULL.  Within a transaction of a lane, after the job's row was
