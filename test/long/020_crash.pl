@@ -1,0 +1,9 @@
+# The same as test/t/020_crash.pl, ten times as often.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+
+$ENV{SYNC_ENGINE_REPEAT} //= 10;
+require "$FindBin::RealBin/../t/020_crash.pl";
