@@ -2,15 +2,6 @@
 --
 -- Lock order everywhere: run, job, sync_state, data tables.
 
--- The place where the credentials may be used: a copy of this cluster or
--- database carries the row along, but no longer matches it.
-CREATE TABLE sync_engine.installation (
-	only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
-	system_identifier bigint NOT NULL,
-	database_oid oid NOT NULL
-);
-COMMENT ON TABLE sync_engine.installation IS 'Cluster and database that may use the stored credentials; sync_adopt() rewrites it';
-
 CREATE TABLE sync_engine.org (
 	org text PRIMARY KEY CHECK (org <> '' AND length(org) <= 200),
 	base_url text NOT NULL,
@@ -28,6 +19,10 @@ CREATE TABLE sync_engine.credential (
 	org text PRIMARY KEY REFERENCES sync_engine.org ON DELETE CASCADE,
 	kind text NOT NULL CHECK (kind IN ('personal_access_token', 'oauth')),
 	sealed bytea NOT NULL,
+	-- where it was stored: a copy of the cluster or database carries the row
+	-- along, but is another place
+	system_identifier bigint NOT NULL,
+	database_oid oid NOT NULL,
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE sync_engine.credential IS 'Credentials, sealed with the key in sync_engine.key_file; never dumped';

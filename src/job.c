@@ -336,8 +336,10 @@ job_postpone(Job *job, const char *reason, int milliseconds)
 {
 	bool		durable = false;
 
-	ereport(LOG,
-			(errmsg("sync_engine: %s of org \"%s\" waits: %s", job->claim.entity, job->claim.org, reason)));
+	if (job->claim.attempts == 0)	/* once; the row says it as long as it lasts */
+		ereport(LOG,
+				(errmsg("sync_engine: %s of org \"%s\" waits: %s", job->claim.entity,
+						job->claim.org, reason)));
 	job->over = true;
 	if (!session_begin("giving a job back"))
 		return;

@@ -48,24 +48,29 @@ stopped(const char *message, const char *hint)
 	return failure;
 }
 
-bool
-org_installation_is_ours(void)
+void
+org_store_credential(const char *name, const Credential *credential)
 {
-	static Statement select_installation = {
-		"SELECT 1 FROM sync_engine.installation WHERE system_identifier = $1 AND database_oid = $2",
-		2, {INT8OID, OIDOID}
+	static Statement upsert = {
+		"INSERT INTO sync_engine.credential (org, kind, sealed, system_identifier, database_oid) "
+		"VALUES ($1, 'personal_access_token', $2, $3, $4) "
+		"ON CONFLICT (org) DO UPDATE SET kind = EXCLUDED.kind, sealed = EXCLUDED.sealed, "
+		"  system_identifier = EXCLUDED.system_identifier, database_oid = EXCLUDED.database_oid, "
+		"  updated_at = now()",
+		4, {TEXTOID, BYTEAOID, INT8OID, OIDOID}
 	};
-	Datum		args[2] = {Int64GetDatum((int64) GetSystemIdentifier()), ObjectIdGetDatum(MyDatabaseId)};
+	Datum		args[4] = {CStringGetTextDatum(name), PointerGetDatum(credential_seal(name, credential)),
+	Int64GetDatum((int64) GetSystemIdentifier()), ObjectIdGetDatum(MyDatabaseId)};
 
-	return statement_run(&select_installation, args, NULL) > 0;
+	(void) statement_run(&upsert, args, NULL);
 }
 
 void
-org_adopt_installation(void)
+org_adopt_credentials(void)
 {
 	static Statement adopt = {
-		"INSERT INTO sync_engine.installation (system_identifier, database_oid) VALUES ($1, $2) "
-		"ON CONFLICT (only_one) DO UPDATE SET system_identifier = $1, database_oid = $2",
+		"UPDATE sync_engine.credential SET system_identifier = $1, database_oid = $2 "
+		"WHERE (system_identifier, database_oid) IS DISTINCT FROM ($1, $2)",
 		2, {INT8OID, OIDOID}
 	};
 	Datum		args[2] = {Int64GetDatum((int64) GetSystemIdentifier()), ObjectIdGetDatum(MyDatabaseId)};
@@ -208,24 +213,26 @@ static bool
 open_credential(Org *org, Failure *failure)
 {
 	static Statement select_credential = {
-		"SELECT sealed FROM sync_engine.credential WHERE org = $1",
-		1, {TEXTOID}
+		"SELECT sealed, system_identifier = $2 AND database_oid = $3 "
+		"FROM sync_engine.credential WHERE org = $1",
+		3, {TEXTOID, INT8OID, OIDOID}
 	};
-	Datum		args[1] = {CStringGetTextDatum(org->name)};
+	Datum		args[3] = {CStringGetTextDatum(org->name), Int64GetDatum((int64) GetSystemIdentifier()),
+	ObjectIdGetDatum(MyDatabaseId)};
 	bytea	   *sealed;
 	char	   *error;
 	char	   *hint;
 	bool		isnull;
 
-	if (!org_installation_is_ours())
-	{
-		*failure = stopped("this is a copy of the database that the credentials were stored in",
-						   "Call sync_adopt() if this copy may use them, or sync_connect with others.");
-		return false;
-	}
 	if (statement_run(&select_credential, args, NULL) == 0)
 	{
 		*failure = stopped("the organisation has no credential", "Call sync_connect.");
+		return false;
+	}
+	if (!result_bool(0, 2))
+	{
+		*failure = stopped("this is a copy of the database that the credentials were stored in",
+						   "Call sync_adopt() if this copy may use them, or sync_connect with others.");
 		return false;
 	}
 	sealed = DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

@@ -50,9 +50,11 @@ extern bool org_stop(const Org *org, const Failure *failure);
 /* Remembers PCO's id of the organisation; false if another one is stored. */
 extern bool org_remember_id(Org *org, const char *pco_organization_id);
 
-/* This cluster and database, as stored in sync_engine.installation. */
-extern bool org_installation_is_ours(void);
-extern void org_adopt_installation(void);
+/* Seals a credential and stores it, for use in this cluster and database. */
+extern void org_store_credential(const char *name, const Credential *credential);
+
+/* Lets this cluster and database use the credentials that it carries. */
+extern void org_adopt_credentials(void);
 
 /* Raises an error unless the text is a base URL on an allowed host. */
 extern char *org_check_base_url(const char *base_url);

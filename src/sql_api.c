@@ -29,29 +29,24 @@
 #include "secrecy.h"
 #include "session.h"
 #include "shmem.h"
+#include "sql_api.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "wait.h"
 
-PG_FUNCTION_INFO_V1(sync_connect);
-PG_FUNCTION_INFO_V1(sync_disconnect);
-PG_FUNCTION_INFO_V1(sync_adopt);
-PG_FUNCTION_INFO_V1(sync_check);
 PG_FUNCTION_INFO_V1(sync_run);
 PG_FUNCTION_INFO_V1(sync_start);
 PG_FUNCTION_INFO_V1(sync_wait);
 PG_FUNCTION_INFO_V1(sync_cancel);
 PG_FUNCTION_INFO_V1(sync_engine_live_jobs);
 
-static List *profile(const char *org);
-
 /*
- * require_primary: every function that writes, or waits for one who does.
+ * sql_require_primary: every function that writes, or waits for one who does.
  */
-static void
-require_primary(const char *function)
+void
+sql_require_primary(const char *function)
 {
 	shmem_require();
 	if (RecoveryInProgress())
@@ -68,10 +63,10 @@ require_primary(const char *function)
 }
 
 /*
- * text_argument: raises an error where it is NULL or empty.
+ * sql_text_argument: raises an error where it is NULL or empty.
  */
-static char *
-text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+char *
+sql_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	char	   *value;
 
@@ -87,103 +82,11 @@ text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-static void
-store_credential(const char *org, const Credential *credential)
-{
-	static Statement upsert = {
-		"INSERT INTO sync_engine.credential (org, kind, sealed) VALUES ($1, 'personal_access_token', $2) "
-		"ON CONFLICT (org) DO UPDATE SET kind = EXCLUDED.kind, sealed = EXCLUDED.sealed, updated_at = now()",
-		2, {TEXTOID, BYTEAOID}
-	};
-	Datum		args[2] = {CStringGetTextDatum(org), PointerGetDatum(credential_seal(org, credential))};
-
-	(void) statement_run(&upsert, args, NULL);
-}
-
-static void
-store_org(const char *org, const char *base_url, Datum options, bool keep_options)
-{
-	static Statement upsert = {
-		"INSERT INTO sync_engine.org AS o (org, base_url, options, connected_at) "
-		"VALUES ($1, $2, coalesce($3, '{}'), clock_timestamp()) "
-		"ON CONFLICT (org) DO UPDATE SET base_url = EXCLUDED.base_url, "
-		"  options = coalesce($3, o.options), status = 'active', error = NULL, sqlstate = NULL, "
-		"  hint = NULL, connected_at = clock_timestamp()",
-		3, {TEXTOID, TEXTOID, JSONBOID}
-	};
-	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(base_url), options};
-	char		nulls[3] = {' ', ' ', keep_options ? 'n' : ' '};
-
-	(void) statement_run(&upsert, args, nulls);
-}
-
-static void
-part_argument(FunctionCallInfo fcinfo, int number, const char *name, char *part)
-{
-	char	   *value = text_argument(fcinfo, number, name);
-
-	if (strlcpy(part, value, CREDENTIAL_MAX_PART) >= CREDENTIAL_MAX_PART)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("%s is longer than %d bytes", name, CREDENTIAL_MAX_PART - 1)));
-	explicit_bzero(value, strlen(value));
-}
-
 /*
- * sync_connect(org, client_id, secret, refresh_token, base_url, options)
+ * sql_require_org: raises an error unless the org exists and is committed.
  */
-Datum
-sync_connect(PG_FUNCTION_ARGS)
-{
-	Credential	credential;
-	OwnerScope	scope;
-	char	   *org;
-	char	   *base_url;
-	bool		keep_options = PG_ARGISNULL(5);
-
-	secrecy_hide_statement();	/* before anything can fail */
-	require_primary("sync_connect");
-	if (GetDatabaseEncoding() != PG_UTF8)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("database \"%s\" does not have encoding UTF8", get_database_name(MyDatabaseId)),
-				 errhint("Planning Center's data need a database created with ENCODING 'UTF8'.")));
-	org = text_argument(fcinfo, 0, "org");
-	if (pg_mbstrlen(org) > ORG_MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("org is longer than %d characters", ORG_MAX_NAME)));
-	part_argument(fcinfo, 1, "client_id", credential.client_id);
-	part_argument(fcinfo, 2, "secret", credential.secret);
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("OAuth refresh tokens are not supported yet"),
-				 errhint("Connect with a personal access token: its client id and secret.")));
-	base_url = org_check_base_url(text_argument(fcinfo, 4, "base_url"));
-	if (!keep_options)
-		org_check_options(PG_GETARG_JSONB_P(5));
-
-	SPI_connect();
-	owner_scope_enter(&scope);
-	if (!org_installation_is_ours())
-		org_adopt_installation();
-	store_org(org, base_url, keep_options ? (Datum) 0 : PG_GETARG_DATUM(5), keep_options);
-	store_credential(org, &credential);
-	if (!keep_options)
-		(void) profile(org);	/* a slip in a name shows now, not at night */
-	owner_scope_leave(&scope);
-	SPI_finish();
-
-	explicit_bzero(&credential, sizeof(credential));
-	PG_RETURN_VOID();
-}
-
-/*
- * require_org: raises an error unless the org exists and is committed.
- */
-static void
-require_org(const char *org, bool must_be_committed)
+void
+sql_require_org(const char *org, bool must_be_committed)
 {
 	static Statement select_org = {
 		"SELECT xmin FROM sync_engine.org WHERE org = $1",
@@ -207,60 +110,6 @@ require_org(const char *org, bool must_be_committed)
 				 errmsg("org \"%s\" is not committed yet", org),
 				 errdetail("It was connected or changed in this transaction, so no lane can see that."),
 				 errhint("COMMIT before you wait for a run.")));
-}
-
-/*
- * sync_disconnect(org): forgets the credential and stops work; data stay.
- */
-Datum
-sync_disconnect(PG_FUNCTION_ARGS)
-{
-	static Statement forget_credential = {
-		"DELETE FROM sync_engine.credential WHERE org = $1", 1, {TEXTOID}
-	};
-	static Statement disconnect = {
-		"UPDATE sync_engine.org SET status = 'disconnected', error = NULL, sqlstate = NULL, hint = NULL "
-		"WHERE org = $1", 1, {TEXTOID}
-	};
-	static Statement cancel_runs = {
-		"UPDATE sync_engine.run SET cancel_requested = true "
-		"WHERE org = $1 AND status IN ('queued', 'running')", 1, {TEXTOID}
-	};
-	Datum		args[1];
-	OwnerScope	scope;
-	char	   *org;
-	const bool	must_be_committed = false;
-
-	require_primary("sync_disconnect");
-	org = text_argument(fcinfo, 0, "org");
-	SPI_connect();
-	owner_scope_enter(&scope);
-	require_org(org, must_be_committed);
-	args[0] = CStringGetTextDatum(org);
-	(void) statement_run(&cancel_runs, args, NULL);
-	(void) statement_run(&disconnect, args, NULL);
-	(void) statement_run(&forget_credential, args, NULL);
-	owner_scope_leave(&scope);
-	SPI_finish();
-	shmem_wake_at_commit();
-	PG_RETURN_VOID();
-}
-
-/*
- * sync_adopt(): this copy of the cluster may use its credentials.
- */
-Datum
-sync_adopt(PG_FUNCTION_ARGS)
-{
-	OwnerScope	scope;
-
-	require_primary("sync_adopt");
-	SPI_connect();
-	owner_scope_enter(&scope);
-	org_adopt_installation();
-	owner_scope_leave(&scope);
-	SPI_finish();
-	PG_RETURN_VOID();
 }
 
 static List *
@@ -297,11 +146,11 @@ name_list(ArrayType *array, const char *argument)
 }
 
 /*
- * profile: the entities of an org that its options name, less those that they
+ * sql_profile: the entities of an org that its options name, less those that they
  * exclude; all that can be synced if they name none.
  */
-static List *
-profile(const char *org)
+List *
+sql_profile(const char *org)
 {
 	static Statement select_options = {
 		"SELECT ARRAY(SELECT jsonb_array_elements_text(options->'entities')), "
@@ -334,7 +183,7 @@ profile(const char *org)
 static char *
 one_of(FunctionCallInfo fcinfo, int number, const char *name, const char *const *words, int n)
 {
-	char	   *value = text_argument(fcinfo, number, name);
+	char	   *value = sql_text_argument(fcinfo, number, name);
 	StringInfoData list;
 
 	initStringInfo(&list);
@@ -361,7 +210,7 @@ read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *reques
 	static const char *const executions[] = {"sequential", "parallel", "hybrid"};
 
 	request->kind = "sync";
-	request->org = text_argument(fcinfo, 0, "org");
+	request->org = sql_text_argument(fcinfo, 0, "org");
 	request->mode = one_of(fcinfo, 2, "mode", modes, lengthof(modes));
 	if (strcmp(request->mode, "auto") != 0 && strcmp(request->mode, "full") != 0)
 		ereport(ERROR,
@@ -375,16 +224,16 @@ read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *reques
 				 errmsg("%s must not be null", "priority")));
 	request->priority = PG_GETARG_INT32(4);
 	request->role = GetSessionUserId();
-	require_org(request->org, must_be_committed);
-	request->entities = PG_ARGISNULL(1) ? profile(request->org) :
+	sql_require_org(request->org, must_be_committed);
+	request->entities = PG_ARGISNULL(1) ? sql_profile(request->org) :
 		manifest_resolve(name_list(PG_GETARG_ARRAYTYPE_P(1), "entities"));
 }
 
 /*
- * return_rows: the last result of SPI as the function's rows.
+ * sql_return_rows: the last result of SPI as the function's rows.
  */
-static void
-return_rows(FunctionCallInfo fcinfo)
+void
+sql_return_rows(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
@@ -423,7 +272,7 @@ sync_run(PG_FUNCTION_ARGS)
 	int64		run_id;
 	const bool	must_be_committed = true;
 
-	require_primary("sync_run");
+	sql_require_primary("sync_run");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	owner_scope_enter(&scope);
@@ -439,7 +288,7 @@ sync_run(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("run " INT64_FORMAT " could not be planned: %s", run_id, result_text(0, 1))));
 	(void) statement_run_latest(&select_jobs, args, NULL);
-	return_rows(fcinfo);
+	sql_return_rows(fcinfo);
 	owner_scope_leave(&scope);
 	SPI_finish();
 	return (Datum) 0;
@@ -457,7 +306,7 @@ sync_start(PG_FUNCTION_ARGS)
 	int64		run_id;
 	const bool	must_be_committed = false;
 
-	require_primary("sync_start");
+	sql_require_primary("sync_start");
 	SPI_connect();
 	owner_scope_enter(&scope);
 	read_request(fcinfo, must_be_committed, &request);
@@ -476,7 +325,7 @@ sync_wait(PG_FUNCTION_ARGS)
 {
 	int64		timeout_ms = -1;
 
-	require_primary("sync_wait");
+	sql_require_primary("sync_wait");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -513,7 +362,7 @@ sync_cancel(PG_FUNCTION_ARGS)
 	OwnerScope	scope;
 	bool		changed;
 
-	require_primary("sync_cancel");
+	sql_require_primary("sync_cancel");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -532,50 +381,6 @@ sync_cancel(PG_FUNCTION_ARGS)
 	if (changed)
 		shmem_wake_at_commit();
 	PG_RETURN_BOOL(changed);
-}
-
-/*
- * sync_check(org): asks each product, by a lane, whether the token may.
- */
-Datum
-sync_check(PG_FUNCTION_ARGS)
-{
-	static Statement select_products = {
-		"SELECT product || '.access' FROM sync_engine.manifest_product ORDER BY product", 0, {0}
-	};
-	static Statement select_access = {
-		"SELECT j.product, coalesce(a.accessible AND j.status = 'succeeded', false), "
-		"  coalesce(j.error || coalesce(E'\\n' || j.hint, ''), a.detail) "
-		"FROM sync_engine.job j LEFT JOIN sync_engine.product_access a USING (org, product) "
-		"WHERE j.run_id = $1 ORDER BY j.product",
-		1, {INT8OID}
-	};
-	RunRequest	request = {.kind = "check",.mode = "auto",.execution = "parallel",
-	.role = GetSessionUserId()};
-	OwnerScope	scope;
-	Datum		args[1];
-	uint64		n;
-	const bool	must_be_committed = true;
-
-	require_primary("sync_check");
-	InitMaterializedSRF(fcinfo, 0);
-	request.org = text_argument(fcinfo, 0, "org");
-	SPI_connect();
-	owner_scope_enter(&scope);
-	require_org(request.org, must_be_committed);
-	n = statement_run(&select_products, NULL, NULL);
-	for (uint64 i = 0; i < n; i++)
-		request.entities = lappend(request.entities, makeString(result_text(i, 1)));
-	owner_scope_leave(&scope);
-
-	args[0] = Int64GetDatum(wait_run_request(&request));
-
-	owner_scope_enter(&scope);
-	(void) statement_run_latest(&select_access, args, NULL);
-	return_rows(fcinfo);
-	owner_scope_leave(&scope);
-	SPI_finish();
-	return (Datum) 0;
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "http.h"
 #include "inbox.h"
 #include "job_fetch.h"
+#include "lane_slot.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "planner.h"
@@ -65,8 +66,6 @@
 
 typedef struct Lane
 {
-	LaneSlot   *slot;
-	DatabaseSlot *database;
 	int64		number;
 	HttpClient *client;
 	WaitEventSet *wait_set;
@@ -75,7 +74,6 @@ typedef struct Lane
 	int			n_jobs;
 	int			first;			/* whose turn it is to send first */
 	bool		look_for_work;
-	bool		leaving;		/* of its own accord */
 	TimestampTz next_look;		/* something becomes due */
 	TimestampTz idle_since;		/* 0 = busy */
 	TimestampTz told_at;		/* progress, to waiting backends */
@@ -84,11 +82,10 @@ typedef struct Lane
 static Lane lane;
 
 /*
- * release_slot: on the way out.  Requests under way leave the budgets; a slot
- * that is still in use tells the launcher that the lane was lost.
+ * drop_requests: on the way out, requests under way leave the budgets.
  */
 static void
-release_slot(int code, Datum arg)
+drop_requests(int code, Datum arg)
 {
 	for (int i = 0; i < lane.n_jobs; i++)
 	{
@@ -104,133 +101,6 @@ release_slot(int code, Datum arg)
 		http_destroy(lane.client);
 	lane.client = NULL;
 	inbox_give_back();
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (lane.leaving)
-		lane.slot->in_use = false;
-	else
-		lane.slot->lost = true;
-	lane.slot->ready = false;
-	lane.slot->procno = NO_PROC;
-	lane.slot->pid = 0;
-	lane.slot->applying_since = 0;
-	for (int i = 0; i < MAX_LANE_JOBS; i++)
-		lane.slot->jobs[i].job_id = 0;
-	LWLockRelease(shared->lock);
-	shmem_wake_launcher();
-}
-
-/*
- * attach: takes the slot that the launcher prepared; false if it was given to
- * another lane meanwhile.
- */
-static bool
-attach(int index)
-{
-	uint32		generation;
-	bool		ours;
-
-	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
-	lane.slot = &shared->lanes[index];
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	ours = lane.slot->in_use && lane.slot->generation == generation;
-	if (ours)
-	{
-		lane.slot->pid = MyProcPid;
-		lane.slot->procno = compat_my_procno();
-	}
-	LWLockRelease(shared->lock);
-	if (ours)
-		before_shmem_exit(release_slot, (Datum) 0);
-	return ours;
-}
-
-/*
- * leave: ends the lane, or returns if work came meanwhile.
- */
-static void
-leave(TimestampTz next_due)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (pg_atomic_read_u32(&lane.database->wanted) != 0)
-	{
-		LWLockRelease(shared->lock);
-		return;
-	}
-	lane.slot->ready = false;
-	lane.database->next_due = next_due;
-	lane.database->failures = 0;
-	LWLockRelease(shared->lock);
-	lane.leaving = true;
-	proc_exit(0);
-}
-
-/*
- * leave_to_another: the extension is gone.  If somebody creates it again, the
- * work is for another lane; if not, that lane says so to those who wait.
- */
-static void
-leave_to_another(void)
-{
-	shmem_want_lane(MyDatabaseId);
-	lane.leaving = true;
-	proc_exit(0);
-}
-
-/*
- * leave_for_good: this database does not have the extension (any more).  Its
- * slot is given back, unless somebody has just asked for a lane.
- */
-static void
-leave_for_good(void)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	lane.slot->ready = false;
-	lane.database->next_due = DT_NOEND;
-	lane.database->failures = 0;
-	if (pg_atomic_read_u32(&lane.database->wanted) == 0)
-		lane.database->database = InvalidOid;
-	LWLockRelease(shared->lock);
-	lane.leaving = true;
-	proc_exit(0);
-}
-
-/*
- * tell_lanes: the others of this database are to look for work too.
- */
-static void
-tell_lanes(bool only_with_room)
-{
-	LWLockAcquire(shared->lock, LW_SHARED);
-	for (int i = 0; i < MAX_LANES; i++)
-	{
-		LaneSlot   *other = &shared->lanes[i];
-
-		if (other == lane.slot || !other->ready || other->database != MyDatabaseId ||
-			(only_with_room && other->saturated))
-			continue;
-		pg_atomic_write_u32(&other->look, 1);
-		shmem_wake(other->procno);
-	}
-	LWLockRelease(shared->lock);
-}
-
-/*
- * is_wanted: whether somebody has enqueued or cancelled.  One lane notices;
- * the jobs of a cancelled run may be in any.
- */
-static bool
-is_wanted(void)
-{
-	const bool	only_with_room = false;
-
-	if (pg_atomic_exchange_u32(&lane.database->wanted, 0) != 0)
-	{
-		tell_lanes(only_with_room);
-		return true;
-	}
-	return pg_atomic_exchange_u32(&lane.slot->look, 0) != 0;
 }
 
 static void
@@ -245,7 +115,7 @@ set_option(const char *name, const char *value)
 static void
 connect_to_database(void)
 {
-	BackgroundWorkerInitializeConnectionByOid(lane.slot->database, InvalidOid, 0);
+	BackgroundWorkerInitializeConnectionByOid(lane_slot->database, InvalidOid, 0);
 	ProcessConfigFile(PGC_SIGHUP);
 	set_option("search_path", "pg_catalog, pg_temp");
 	set_option("lock_timeout", "1s");
@@ -275,7 +145,7 @@ take_number(void)
 	lane.number = result_int64(0, 1, 0);
 	queue_lane_lock_hold(lane.number);
 	session_commit(durable);
-	lane.slot->number = lane.number;
+	lane_slot->number = lane.number;
 	return true;
 }
 
@@ -329,7 +199,7 @@ recover(MemoryContext context)
 	FlushErrorState();
 	session_abort();
 	MemoryContextSwitchTo(context);
-	lane.slot->applying_since = 0;
+	lane_slot->applying_since = 0;
 	RESUME_INTERRUPTS();
 	return error;
 }
@@ -404,12 +274,12 @@ run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, MemoryContext 
 	volatile bool result = false;
 	TimestampTz begun = GetCurrentTimestamp();
 
-	lane.slot->applying_job = job->claim.job_id;
-	lane.slot->applying_since = begun;
+	lane_slot->applying_job = job->claim.job_id;
+	lane_slot->applying_since = begun;
 	PG_TRY();
 	{
 		result = step(job, arg);
-		lane.slot->applying_since = 0;
+		lane_slot->applying_since = 0;
 	}
 	PG_CATCH();
 	{
@@ -454,8 +324,8 @@ start_jobs(List *claimed, MemoryContext context)
 
 		for (int i = 0; i < MAX_LANE_JOBS && unborn.live == NULL; i++)
 		{
-			if (lane.slot->jobs[i].job_id == 0)
-				unborn.live = &lane.slot->jobs[i];
+			if (lane_slot->jobs[i].job_id == 0)
+				unborn.live = &lane_slot->jobs[i];
 		}
 		Assert(unborn.live != NULL);
 		if (!run_step(start_step, &unborn, context, context))
@@ -537,7 +407,7 @@ find_work(MemoryContext context)
 	MemoryContext inner;
 
 	if (!session_begin("looking for work"))
-		leave_to_another();
+		lane_leave_to_another();
 	(void) queue_recover_orphans(lane.number);
 	queue_part_orphaned_joins();
 	inner = MemoryContextSwitchTo(context);
@@ -562,16 +432,16 @@ find_work(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	if (lane.n_jobs < MAX_LANE_JOBS)
 		claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs);
-	lane.slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
+	lane_slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
 	lane.next_look = queue_next_due();
 	session_commit(durable);
 	MemoryContextSwitchTo(context);
 
-	if (lane.slot->saturated)
+	if (lane_slot->saturated)
 	{
 		const bool	only_with_room = true;
 
-		tell_lanes(only_with_room);
+		lane_tell_others(only_with_room);
 		shmem_wake_launcher();
 	}
 	start_jobs(claimed, context);
@@ -582,12 +452,12 @@ try_find_work(MemoryContext context)
 {
 	lane.look_for_work = false;
 	take_requests(context);
-	lane.slot->applying_job = 0;
-	lane.slot->applying_since = GetCurrentTimestamp();
+	lane_slot->applying_job = 0;
+	lane_slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
 		find_work(context);
-		lane.slot->applying_since = 0;
+		lane_slot->applying_since = 0;
 	}
 	PG_CATCH();
 	{
@@ -766,7 +636,7 @@ leave_if_idle(void)
 	else if (TimestampDifferenceExceeds(lane.idle_since, now, IDLE_LEAVE_MS) &&
 			 (lane.next_look == DT_NOEND ||
 			  TimestampDifferenceMilliseconds(now, lane.next_look) > IDLE_LEAVE_MS))
-		leave(lane.next_look);
+		lane_leave(lane.next_look);
 }
 
 static void
@@ -790,21 +660,22 @@ sync_engine_lane_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 
-	if (!attach(DatumGetInt32(arg)))
+	if (!lane_attach(DatumGetInt32(arg)))
 		proc_exit(0);
 	connect_to_database();
-	lane.database = shmem_database_slot(MyDatabaseId);
+	lane_database = shmem_database_slot(MyDatabaseId);
 	context = AllocSetContextCreate(TopMemoryContext, "lane", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
-	pg_atomic_write_u32(&lane.database->wanted, 0);
+	pg_atomic_write_u32(&lane_database->wanted, 0);
 	if (!take_number())
 	{
 		inbox_reject_requests("extension \"sync_engine\" does not exist");
-		leave_for_good();
+		lane_leave_for_good();
 	}
+	before_shmem_exit(drop_requests, (Datum) 0);
 	create_client();
-	lane.slot->ready = true;
+	lane_slot->ready = true;
 	lane.look_for_work = true;
 	lane.next_look = DT_NOEND;
 
@@ -816,7 +687,7 @@ sync_engine_lane_main(Datum arg)
 
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
-		if (is_wanted() || lane.next_look <= GetCurrentTimestamp())
+		if (lane_is_wanted() || lane.next_look <= GetCurrentTimestamp())
 			lane.look_for_work = true;
 		if (lane.look_for_work)
 			try_find_work(context);

@@ -37,12 +37,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "writer.h"
-
-/* Members of a row of the upsert before those of the columns. */
-#define UPSERT_ID		0
-#define UPSERT_EXTRA	1
-#define UPSERT_HASH		2
-#define UPSERT_COLUMNS	3
+#include "writer_plan.h"
 
 /*
  * The longest id that is stored.  PCO's have some ten digits; an index entry,
@@ -105,120 +100,6 @@ typedef struct Batch
 	List	   *settled;		/* ids that are in the table now (char *) */
 } Batch;
 
-static Oid
-column_type(ColumnType type)
-{
-	switch (type)
-	{
-		case COLUMN_TEXT:
-			return TEXTOID;
-		case COLUMN_TEXT_ARRAY:
-			return TEXTARRAYOID;
-		case COLUMN_TIMESTAMP:
-			return TIMESTAMPTZOID;
-		case COLUMN_DATE:
-			return DATEOID;
-		case COLUMN_BIGINT:
-			return INT8OID;
-		case COLUMN_NUMERIC:
-			return NUMERICOID;
-		case COLUMN_BOOLEAN:
-			return BOOLOID;
-		case COLUMN_JSONB:
-			return JSONBOID;
-	}
-	pg_unreachable();
-}
-
-/*
- * describe_row: the type of the upsert's rows.  It is of our own making and
- * not the table's, whose columns may have been given other types since.
- */
-static TupleDesc
-describe_row(const Entity *entity)
-{
-	TupleDesc	row = CreateTemplateTupleDesc(UPSERT_COLUMNS + entity->n_columns);
-
-	/* attributes of a tuple are counted from 1 */
-	TupleDescInitEntry(row, UPSERT_ID + 1, "id", TEXTOID, -1, 0);
-	TupleDescInitEntry(row, UPSERT_EXTRA + 1, "extra", JSONBOID, -1, 0);
-	TupleDescInitEntry(row, UPSERT_HASH + 1, "hash", INT8OID, -1, 0);
-	for (int i = 0; i < entity->n_columns; i++)
-		TupleDescInitEntry(row, UPSERT_COLUMNS + i + 1, psprintf("c%d", i),
-						   column_type(entity->columns[i].type), -1, 0);
-	return BlessTupleDesc(row);
-}
-
-static SPIPlanPtr
-save_plan(const char *sql, int nargs, Oid *types)
-{
-	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
-
-	if (plan == NULL)
-		elog(ERROR, "could not plan \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
-	return plan;
-}
-
-/*
- * plan_lookup: one descent of the primary key for each id.  The plan is kept
- * from when the table was small to when it is not, so it must not be left to
- * the planner to read all rows of the org and pick.
- */
-static SPIPlanPtr
-plan_lookup(const Entity *entity)
-{
-	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
-
-	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
-							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
-							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
-							  entity->updated_at >= 0 ? "updated_at" : "NULL::timestamptz",
-							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
-					 2, types);
-}
-
-/*
- * plan_write: the org, the run, and an array of rows.
- */
-static SPIPlanPtr
-plan_write(const Entity *entity, TupleDesc row, bool all_new)
-{
-	StringInfoData sql;
-	StringInfoData names;
-	StringInfoData values;
-	StringInfoData members;
-	StringInfoData sets;
-	Oid			types[3] = {TEXTOID, INT8OID, RECORDARRAYOID};
-
-	initStringInfo(&names);
-	initStringInfo(&values);
-	initStringInfo(&members);
-	initStringInfo(&sets);
-	for (int i = 0; i < entity->n_columns; i++)
-	{
-		const char *name = quote_identifier(entity->columns[i].name);
-
-		appendStringInfo(&names, ", %s", name);
-		appendStringInfo(&values, ", u.c%d", i);
-		appendStringInfo(&members, ", c%d %s", i,
-						 format_type_be(TupleDescAttr(row, UPSERT_COLUMNS + i)->atttypid));
-		appendStringInfo(&sets, "%s = EXCLUDED.%s, ", name, name);
-	}
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s (org, _run_id, id, _extra, _hash%s) "
-					 "SELECT $1, $2, u.id, u.extra, u.hash%s "
-					 "FROM unnest($3) AS u(id text, extra jsonb, hash bigint%s)",
-					 quote_qualified_identifier(entity->schema_name, entity->table_name),
-					 names.data, values.data, members.data);
-	if (!all_new)
-		appendStringInfo(&sql, " ON CONFLICT (org, id) DO UPDATE SET %s"
-						 "_extra = EXCLUDED._extra, _hash = EXCLUDED._hash, _run_id = EXCLUDED._run_id, "
-						 "_synced_at = now(), _deleted_at = NULL, _deleted_by = NULL", sets.data);
-	return save_plan(sql.data, lengthof(types), types);
-}
-
 Writer *
 writer_create(const Entity *entity, const char *org, DataTable table, int64 run_id, int64 job_id)
 {
@@ -230,7 +111,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->run_id = run_id;
 	writer->job_id = job_id;
 	writer->mapper = record_mapper_create(entity, table.shape);
-	writer->row = describe_row(entity);
+	writer->row = writer_describe_row(entity);
 	writer->lookup = NULL;
 	writer->insert = NULL;
 	writer->upsert = NULL;
@@ -275,7 +156,7 @@ look_up(Batch *batch, int *n_stored)
 	const bool	read_only = false;
 
 	if (writer->lookup == NULL)
-		writer->lookup = plan_lookup(writer->entity);
+		writer->lookup = writer_plan_lookup(writer->entity);
 	for (int i = 0; i < batch->n; i++)
 		ids[i] = CStringGetTextDatum(batch->pending[i]->record.source->id);
 	args[0] = CStringGetTextDatum(writer->org);
@@ -381,7 +262,7 @@ upsert(Batch *batch, Pending **pending, int n)
 		rows[i] = pending[i]->row;
 	}
 	if (*plan == NULL)
-		*plan = plan_write(writer->entity, writer->row, batch->all_new);
+		*plan = writer_plan_write(writer->entity, writer->row, batch->all_new);
 
 	args[0] = CStringGetTextDatum(writer->org);
 	args[1] = Int64GetDatum(writer->run_id);

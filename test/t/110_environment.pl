@@ -301,7 +301,7 @@ works($node, 'the primary');
 	works($node, 'and so does the original');
 
 	# as pg_upgrade or a restore into another cluster would have it
-	$node->safe_psql('sync', 'UPDATE sync_engine.installation SET system_identifier = system_identifier + 1');
+	$node->safe_psql('sync', 'UPDATE sync_engine.credential SET system_identifier = system_identifier + 1');
 	fails($node, 'SE002', $error, $hint, 'a copied cluster');
 	is( $node->safe_psql('sync', 'SELECT status FROM sync_orgs'), 'active', 'a copied cluster: the org is not at fault');
 	$node->safe_psql('sync', 'SELECT sync_adopt()');

@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_slot.c
+ *		A lane's place in shared memory: how it comes, goes and is called.
+ *
+ * Owns the slot of this process.  The launcher prepares it; a slot that its
+ * lane does not free itself tells the launcher that the lane was lost.
+ *
+ * IDENTIFICATION
+ *		src/lane_slot.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "lane_slot.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+
+LaneSlot   *lane_slot = NULL;
+DatabaseSlot *lane_database = NULL;
+
+static bool leaving = false;	/* of its own accord */
+
+/*
+ * release: on the way out.  A lane that does not leave of its own accord is
+ * lost, and the launcher sends another.
+ */
+static void
+release(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (leaving)
+		lane_slot->in_use = false;
+	else
+		lane_slot->lost = true;
+	lane_slot->ready = false;
+	lane_slot->procno = NO_PROC;
+	lane_slot->pid = 0;
+	lane_slot->applying_since = 0;
+	for (int i = 0; i < MAX_LANE_JOBS; i++)
+		lane_slot->jobs[i].job_id = 0;
+	LWLockRelease(shared->lock);
+	shmem_wake_launcher();
+}
+
+/*
+ * lane_attach: takes the slot that the launcher prepared; false if it was given to
+ * another lane meanwhile.
+ */
+bool
+lane_attach(int index)
+{
+	uint32		generation;
+	bool		ours;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	lane_slot = &shared->lanes[index];
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	ours = lane_slot->in_use && lane_slot->generation == generation;
+	if (ours)
+	{
+		lane_slot->pid = MyProcPid;
+		lane_slot->procno = compat_my_procno();
+	}
+	LWLockRelease(shared->lock);
+	if (ours)
+		before_shmem_exit(release, (Datum) 0);
+	return ours;
+}
+
+/*
+ * lane_leave: ends the lane, or returns if work came meanwhile.
+ */
+void
+lane_leave(TimestampTz next_due)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&lane_database->wanted) != 0)
+	{
+		LWLockRelease(shared->lock);
+		return;
+	}
+	lane_slot->ready = false;
+	lane_database->next_due = next_due;
+	lane_database->failures = 0;
+	LWLockRelease(shared->lock);
+	leaving = true;
+	proc_exit(0);
+}
+
+/*
+ * lane_leave_to_another: the extension is gone.  If somebody creates it again, the
+ * work is for another lane; if not, that lane says so to those who wait.
+ */
+void
+lane_leave_to_another(void)
+{
+	shmem_want_lane(MyDatabaseId);
+	leaving = true;
+	proc_exit(0);
+}
+
+/*
+ * lane_leave_for_good: this database does not have the extension (any more).  Its
+ * slot is given back, unless somebody has just asked for a lane.
+ */
+void
+lane_leave_for_good(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	lane_slot->ready = false;
+	lane_database->next_due = DT_NOEND;
+	lane_database->failures = 0;
+	if (pg_atomic_read_u32(&lane_database->wanted) == 0)
+		lane_database->database = InvalidOid;
+	LWLockRelease(shared->lock);
+	leaving = true;
+	proc_exit(0);
+}
+
+/*
+ * lane_tell_others: the others of this database are to look for work too.
+ */
+void
+lane_tell_others(bool only_with_room)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		LaneSlot   *other = &shared->lanes[i];
+
+		if (other == lane_slot || !other->ready || other->database != MyDatabaseId ||
+			(only_with_room && other->saturated))
+			continue;
+		pg_atomic_write_u32(&other->look, 1);
+		shmem_wake(other->procno);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * lane_is_wanted: whether somebody has enqueued or cancelled.  One lane notices;
+ * the jobs of a cancelled run may be in any.
+ */
+bool
+lane_is_wanted(void)
+{
+	const bool	only_with_room = false;
+
+	if (pg_atomic_exchange_u32(&lane_database->wanted, 0) != 0)
+	{
+		lane_tell_others(only_with_room);
+		return true;
+	}
+	return pg_atomic_exchange_u32(&lane_slot->look, 0) != 0;
+}

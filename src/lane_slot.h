@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_slot.h
+ *		A lane's place in shared memory: how it comes, goes and is called.
+ *
+ * IDENTIFICATION
+ *		src/lane_slot.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_LANE_SLOT_H
+#define SYNC_ENGINE_LANE_SLOT_H
+
+#include "shmem.h"
+
+/* Of this process; the database's after the lane has connected to it. */
+extern LaneSlot *lane_slot;
+extern DatabaseSlot *lane_database;
+
+/* Takes a prepared slot; false if it was given to another lane meanwhile. */
+extern bool lane_attach(int index);
+
+/* Ends the lane until then, or returns if work has come. */
+extern void lane_leave(TimestampTz next_due);
+
+/* Ends the lane: the extension is gone, and another lane may find it again. */
+extern void lane_leave_to_another(void) pg_attribute_noreturn();
+
+/* Ends the lane: this database has not had the extension since it began. */
+extern void lane_leave_for_good(void) pg_attribute_noreturn();
+
+/* Calls the other lanes of this database to look for work. */
+extern void lane_tell_others(bool only_with_room);
+
+/* Whether somebody has called since the last time. */
+extern bool lane_is_wanted(void);
+
+#endif							/* SYNC_ENGINE_LANE_SLOT_H */
