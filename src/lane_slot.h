@@ -24,10 +24,10 @@ extern bool lane_attach(int index);
 extern void lane_leave(TimestampTz next_due);
 
 /* Ends the lane: the extension is gone, and another lane may find it again. */
-extern void lane_leave_to_another(void) pg_attribute_noreturn();
+extern void lane_leave_to_another(void);
 
 /* Ends the lane: this database has not had the extension since it began. */
-extern void lane_leave_for_good(void) pg_attribute_noreturn();
+extern void lane_leave_for_good(void);
 
 /* Calls the other lanes of this database to look for work. */
 extern void lane_tell_others(bool only_with_room);
