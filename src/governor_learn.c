@@ -241,12 +241,13 @@ governor_succeeded(GovernorState *state, const GovernorResponse *response)
 		state->latency_mean += (latency - state->latency_mean) / 8;
 
 	/*
-	 * Additive increase: an eighth of what the budget needs in a round trip,
-	 * but no faster than doubling.
+	 * Additive increase: an eighth of what the budget needs in a round trip.
+	 * It doubles in one as long as nothing has ever gone wrong: with a slow
+	 * server, small steps would leave budget unused for many seconds.
 	 */
 	target = governor_concurrency_target(state);
 	if (state->concurrency < target && response->sent_at >= state->cut_at)
-		state->concurrency += Min(target / 8 / state->concurrency, 1);
+		state->concurrency += state->cut_at == 0 ? 1 : Min(target / 8 / state->concurrency, 1);
 }
 
 /* governor_learn learns from an answer, or from its failing to come. */

@@ -136,14 +136,17 @@ test_concurrency(void)
 	GovernorState fast;
 	GovernorResponse response;
 	double		before;
+	int			room = view_of(&state, START).concurrency;
 
-	for (int i = 0; i < 4; i++)
+	/* a warm-up of a few answers, at a latency that needs no more than the start */
+	CHECK(room >= 4 && room <= 6);
+	for (int i = 0; i < room; i++)
 		CHECK(governor_admit(&state, START, plain).admitted);
 	CHECK_INT(governor_admit(&state, START, plain).held_by,
 			  GOVERNOR_HOLD_CONCURRENCY);
 	CHECK(governor_admit(&state, START, plain).retry_at > START);
 	CHECK(governor_admit(&state, START, plain).retry_at <= START + 250 * MS);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < room - 1; i++)
 		governor_abandon(&state, START, START);
 	CHECK(governor_admit(&state, START, capped).admitted);
 	CHECK(!governor_admit(&state, START, capped).admitted);
