@@ -367,17 +367,19 @@ cancel_runs(List *runs)
 
 /*
  * take_requests: each by itself; one that cannot be enqueued stops no other.
+ * Whether some have to be taken later.
  */
-static void
+static bool
 take_requests(MemoryContext context)
 {
 	volatile bool more = true;
+	bool		some_left;
 
 	while (more)
 	{
 		PG_TRY();
 		{
-			more = inbox_take_next();
+			more = inbox_take_next(&some_left);
 		}
 		PG_CATCH();
 		{
@@ -387,11 +389,12 @@ take_requests(MemoryContext context)
 					(errmsg("sync_engine: could not take a request: %s", error->message)));
 			inbox_refuse_taken(error->message);
 			inbox_give_back();
-			lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
+			some_left = true;
 			more = false;
 		}
 		PG_END_TRY();
 	}
+	return some_left;
 }
 
 /*
@@ -416,6 +419,13 @@ find_work(MemoryContext context)
 	session_commit(durable);
 
 	cancel_runs(runs);
+	if (runs != NIL)
+	{
+		const bool	only_with_room = false;
+
+		/* they may have looked before the wish to cancel was committed */
+		lane_tell_others(only_with_room);
+	}
 
 	/* a transaction for each: planning one run must not hold up another's */
 	for (int i = 0; i < MAX_PLANS && planned; i++)
@@ -450,8 +460,10 @@ find_work(MemoryContext context)
 static void
 try_find_work(MemoryContext context)
 {
+	bool		some_left;
+
 	lane.look_for_work = false;
-	take_requests(context);
+	some_left = take_requests(context);
 	lane_slot->applying_job = 0;
 	lane_slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
@@ -468,6 +480,12 @@ try_find_work(MemoryContext context)
 		lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
 	}
 	PG_END_TRY();
+	if (some_left)
+	{
+		TimestampTz again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONFLICT_RETRY_MS);
+
+		lane.next_look = Min(lane.next_look, again);
+	}
 }
 
 static bool
