@@ -198,21 +198,32 @@ answer(WaiterSlot *slot, int64 run_id)
 	LWLockRelease(shared->lock);
 }
 
-static void
+/*
+ * cancel_run: false if somebody's transaction has the run's row; it may be
+ * open for long, and nobody else's request is to wait for it.
+ */
+static bool
 cancel_run(int64 run_id)
 {
 	static Statement request_cancel = {
-		"UPDATE sync_engine.run SET cancel_requested = true "
-		"WHERE run_id = $1 AND status IN ('queued', 'running')",
+		"WITH free AS (SELECT run_id FROM sync_engine.run WHERE run_id = $1 "
+		"    FOR NO KEY UPDATE SKIP LOCKED), "
+		"  requested AS (UPDATE sync_engine.run r SET cancel_requested = true FROM free "
+		"    WHERE r.run_id = free.run_id AND r.status IN ('queued', 'running')) "
+		"SELECT EXISTS (SELECT FROM free) "
+		"  OR NOT EXISTS (SELECT FROM sync_engine.run WHERE run_id = $1)",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run_id)};
 	bool		durable = true;
+	bool		done;
 
 	if (!session_begin("taking a cancel request"))
-		return;
+		return true;			/* the extension is gone, and the run with it */
 	(void) statement_run(&request_cancel, args, NULL);
+	done = result_bool(0, 1);
 	session_commit(durable);
+	return done;
 }
 
 /*
@@ -253,33 +264,42 @@ take_request(WaiterSlot *slot, const WaiterSlot *copy)
 }
 
 /*
- * take_leave: cancels the run that somebody no longer waits for.
+ * take_leave: cancels the run that somebody no longer waits for; false if that
+ * has to be tried again.
  */
-static void
+static bool
 take_leave(WaiterSlot *slot, const WaiterSlot *copy)
 {
-	cancel_run(copy->run_id);
+	bool		done = cancel_run(copy->run_id);
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot->state = WAITER_FREE;
+	slot->state = done ? WAITER_FREE : WAITER_LEFT;
 	LWLockRelease(shared->lock);
+	return done;
 }
 
 bool
-inbox_take_next(void)
+inbox_take_next(bool *some_left)
 {
+	static int	next = 0;		/* one that raises an error does not come first again */
 	WaiterSlot *copy = palloc(sizeof(WaiterSlot));
 
+	*some_left = false;
 	for (int i = 0; i < MAX_WAITERS; i++)
 	{
-		WaiterSlot *slot = &shared->waiters[i];
+		WaiterSlot *slot = &shared->waiters[next];
 
+		next = (next + 1) % MAX_WAITERS;
 		if (slot->state == WAITER_FREE || !take(slot, copy))
 			continue;
 		if (copy->state == WAITER_REQUESTED)
+		{
 			take_request(slot, copy);
-		else
-			take_leave(slot, copy);
-		return true;
+			return true;
+		}
+		if (take_leave(slot, copy))
+			return true;
+		*some_left = true;
 	}
 	return false;
 }

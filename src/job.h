@@ -88,6 +88,7 @@ struct Job
 	GovTime		next_not_before;
 	int			suspect_pages;	/* in a row */
 	int			ignored_pages;	/* in a row */
+	int			stuck_pages;	/* stepped back, and ended where we are */
 	int64		dead_lettered;	/* by this lane */
 	int64		unsaved_requests;	/* sent since the row was moved */
 	int64		activity_id;	/* open row of retries; 0 = none */

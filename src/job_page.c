@@ -20,6 +20,7 @@
 #include "errors.h"
 #include "iso8601.h"
 #include "job_page.h"
+#include "page_owner.h"
 #include "session.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -29,6 +30,12 @@
 
 /* A page that breaks the order can be a replica's hiccup; two are not. */
 #define TRUST_IGNORED_AFTER	2
+
+/*
+ * A page that was stepped back to can happen to end with the row that we know
+ * last.  If it does so time and again, all offsets bring the same page.
+ */
+#define STUCK_AFTER			3
 
 static const PageLimits default_limits = {0};
 
@@ -198,40 +205,6 @@ job_page_restart_plain(Job *job, const char *problem)
 }
 
 /*
- * belongs_to_org: PCO names the organisation on each page; another church's
- * token under the same org name must not mix their data.
- */
-static bool
-belongs_to_org(Job *job, const ParsedPage *page, Failure *failure)
-{
-	if (page->parent_type == NULL || page->parent_id == NULL ||
-		strcmp(page->parent_type, "Organization") != 0)
-		return true;
-	if (job->org->pco_organization_id == NULL)
-	{
-		bool		durable = true;
-		bool		ours;
-
-		if (!session_begin("remembering an organisation"))
-			return false;
-		ours = org_remember_id(job->org, page->parent_id);
-		session_commit(durable);
-		if (ours)
-			job->org->pco_organization_id = MemoryContextStrdup(job->context, page->parent_id);
-		else
-			job->org->pco_organization_id = MemoryContextStrdup(job->context, "another");
-	}
-	if (strcmp(job->org->pco_organization_id, page->parent_id) == 0)
-		return true;
-
-	failure->sqlstate = SQLSTATE_WRONG_ORG;
-	failure->message = psprintf("the token belongs to Planning Center organisation %s, but the data of org "
-								"\"%s\" came from another", page->parent_id, job->org->name);
-	failure->hint = "Connect this token under an org name of its own.";
-	return false;
-}
-
-/*
  * table_is_free: whether the data table can be written now.  A lock that
  * somebody holds or waits for must delay this entity alone, so the lane does
  * not queue behind it.
@@ -260,9 +233,11 @@ static bool
 write_page(Job *job, const PageRequest *request, const ParsedPage *page, int first,
 		   const char *position, bool is_end, const Failure *shortfall)
 {
-	Failure		bad = {SQLSTATE_TOO_MANY_BAD, NULL, "See sync_dead_letters for the reasons."};
+	char		hopeless_message[100];
+	Failure		bad = {SQLSTATE_TOO_MANY_BAD, hopeless_message, "See sync_dead_letters for the reasons."};
 	WriteCounts counts;
 	bool		durable = is_end;
+	bool		hopeless;
 	char	   *blocker;
 	int			n_new = page->n_records - first;
 
@@ -305,24 +280,28 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	Assert(counts.fetched == n_new);
 	count_changes(job, &counts);
 	close_activity(job);
+	job->dead_lettered += counts.dead_lettered;
+	job->claim.fetched += n_new;
+	hopeless = is_hopeless(job, &counts);
+	snprintf(hopeless_message, sizeof(hopeless_message),
+			 INT64_FORMAT " of " INT64_FORMAT " records could not be stored",
+			 job->dead_lettered, job->claim.fetched);
 	if (is_end)
 	{
 		writer_finish(job->writer);
 		(void) queue_end_job(job->claim.job_id, job->claim.epoch,
-							 shortfall ? "partial" : "succeeded", shortfall);
+							 hopeless ? "failed" : shortfall ? "partial" : "succeeded",
+							 hopeless ? &bad : shortfall);
 	}
 	session_commit(durable);
 
-	job->dead_lettered += counts.dead_lettered;
-	job->claim.fetched += n_new;
 	job->unsaved_requests = 0;
 	job->activity_id = 0;
 	job->live->fetched = job->claim.fetched;
 	job->live->expected = job->claim.expected;
-	if (!is_end && is_hopeless(job, &counts))
+	if (hopeless && !is_end)
 	{
-		bad.message = psprintf(INT64_FORMAT " of " INT64_FORMAT " records could not be stored",
-							   job->dead_lettered, job->claim.fetched);
+		/* the letters are in; nothing more is read */
 		job_end(job, "failed", &bad);
 		return false;
 	}
@@ -379,6 +358,17 @@ last_of_walk(const Job *job)
 }
 
 /*
+ * ends_where_we_are: does a page that was stepped back to end with the row
+ * that is known last?
+ */
+static bool
+ends_where_we_are(const Checkpoint *checkpoint, const ReadPage *page)
+{
+	return checkpoint->back > 0 && checkpoint->n_tail > 0 && page->n_rows > 0 &&
+		strcmp(page->rows[page->n_rows - 1].id, checkpoint->tail[checkpoint->n_tail - 1]) == 0;
+}
+
+/*
  * apply: judges the page and writes it.
  */
 static void
@@ -390,6 +380,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	bool		walk = job->entity->parent != NULL;
 	bool		list_done = false;
 	bool		is_end;
+	bool		is_stuck;
 	const char *problem = NULL;
 	char	   *position;
 	int			first;
@@ -401,12 +392,18 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 				 strcmp(checkpoint->parent, request->parent) != 0))
 		checkpoint_enter_parent(checkpoint, request->parent);
 	checkpoint->back = job->back;
+	is_stuck = ends_where_we_are(checkpoint, &read);
 
 	switch (checkpoint_judge(checkpoint, &read, job->keyset, job->suspect_pages >= TRUST_END_AFTER,
 							 job->per_page, &first, &problem))
 	{
 		case READ_APPLY:
-			break;
+			job->stuck_pages = is_stuck ? job->stuck_pages + 1 : 0;
+			if (job->stuck_pages < STUCK_AFTER)
+				break;
+			failure.message = "the server ignores the offset: it gives the same page again and again";
+			job_end(job, "failed", &failure);
+			return;
 		case READ_LAST:
 			list_done = true;
 			break;
@@ -482,7 +479,7 @@ job_page_apply(Job *job, PageRequest *request)
 		job_retry(job, request, &failure);
 		return;
 	}
-	if (!belongs_to_org(job, page, &failure))
+	if (!page_owner_is_org(job, page, &failure))
 	{
 		is_wrong_org = failure.message != NULL;
 		if (is_wrong_org && session_begin("stopping an organisation"))

@@ -19,6 +19,7 @@
 
 #include "common/hashfn.h"
 #include "json_hash.h"
+#include "page_text.h"
 
 static uint64 hash_value(const char **cursor, uint64 seed);
 
@@ -34,14 +35,35 @@ skip_space(const char **cursor)
 	*cursor += strspn(*cursor, " \t\n\r");
 }
 
+/*
+ * hash_string: as decoded, for a server may escape what it likes.
+ */
 static uint64
 hash_string(const char **cursor, uint64 seed)
 {
 	const char *start = ++(*cursor);
+	bool		escaped = false;
+	int			len;
+	char	   *text;
 
-	while (**cursor != '"')
-		*cursor += **cursor == '\\' ? 2 : 1;
-	return hash_bytes_at(start, (*cursor)++, seed);
+	seed += JSON_KIND_STRING;	/* "5" is not 5 */
+	for (; **cursor != '"'; (*cursor)++)
+	{
+		if (**cursor == '\\')
+		{
+			escaped = true;
+			(*cursor)++;
+		}
+	}
+	len = (*cursor)++ - start;
+	if (!escaped)
+		return hash_bytes_at(start, start + len, seed);
+
+	text = palloc(len);
+	len = text_decode(start, len, text);
+	seed = hash_bytes_at(text, text + len, seed);
+	pfree(text);
+	return seed;
 }
 
 /*

@@ -15,7 +15,7 @@
 
 /*
  * Strings are hashed as decoded; the order of an object's members and white
- * space do not matter.  (Within objects and arrays, escapes do.)
+ * space do not matter.
  */
 extern uint64 json_hash(const JsonSlice *value, uint64 seed);
 
