@@ -22,16 +22,15 @@
 #include "http.h"
 #include "inbox.h"
 #include "job_fetch.h"
+#include "lane_setup.h"
 #include "lane_slot.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "planner.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "queue.h"
 #include "session.h"
 #include "shmem.h"
-#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -55,21 +54,11 @@
 /* Waiting backends are told of progress so often at the most. */
 #define PROGRESS_MS			200
 
-/*
- * A page of 100 records is 0.2 MB; with includes, some MB.  max_requests of
- * them may be buffered.
- */
-#define MAX_BODY_BYTES		(8 * 1024 * 1024)
-
-/* Descriptors that the client may open beside its epoll. */
-#define MAX_CONNECTIONS		128
-
 typedef struct Lane
 {
 	int64		number;
 	HttpClient *client;
 	WaitEventSet *wait_set;
-	int			http_event;
 	Job		   *jobs[MAX_LANE_JOBS];
 	int			n_jobs;
 	int			first;			/* whose turn it is to send first */
@@ -101,87 +90,6 @@ drop_requests(int code, Datum arg)
 		http_destroy(lane.client);
 	lane.client = NULL;
 	inbox_give_back();
-}
-
-static void
-set_option(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
-}
-
-/*
- * connect_to_database: and make its settings ours.
- */
-static void
-connect_to_database(void)
-{
-	BackgroundWorkerInitializeConnectionByOid(lane_slot->database, InvalidOid, 0);
-	ProcessConfigFile(PGC_SIGHUP);
-	set_option("search_path", "pg_catalog, pg_temp");
-	set_option("lock_timeout", "1s");
-	set_option("statement_timeout", "0");
-	set_option("idle_in_transaction_session_timeout", "0");
-	set_option("default_transaction_isolation", "read committed");
-	set_option("default_transaction_read_only", "off");
-	set_option("session_replication_role", "origin");
-	set_option("TimeZone", "UTC");
-	set_option("max_parallel_workers_per_gather", "0");
-	set_option("jit", "off");
-	pgstat_report_appname("sync_engine lane");
-}
-
-/*
- * take_number: a lane number is used once; see queue.c.
- */
-static bool
-take_number(void)
-{
-	static Statement next_number = {"SELECT nextval('sync_engine.lane_number')", 0, {0}};
-	bool		durable = true;
-
-	if (!session_begin("starting a lane"))
-		return false;
-	(void) statement_run(&next_number, NULL, NULL);
-	lane.number = result_int64(0, 1, 0);
-	queue_lane_lock_hold(lane.number);
-	session_commit(durable);
-	lane_slot->number = lane.number;
-	return true;
-}
-
-static void
-create_client(void)
-{
-	HttpLimits	limits = {
-		.max_connections = MAX_CONNECTIONS,
-		.max_connections_per_host = MAX_CONNECTIONS,
-		.max_body = MAX_BODY_BYTES,
-		.connect_timeout_ms = 10000,
-		.total_timeout_ms = 90000,	/* PCO's gateway gives up after 60 s */
-		.low_speed_bytes = 100,
-		.low_speed_seconds = 60,
-		.user_agent = "sync_engine/0.1 (PostgreSQL extension)",
-	};
-	char		error[256];
-
-	for (int i = 0; i <= MAX_CONNECTIONS; i++)
-	{
-		if (!AcquireExternalFD())
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("sync_engine: no file descriptors for HTTP connections"),
-					 errhint("Increase max_files_per_process.")));
-	}
-	lane.client = http_create(&limits, error, sizeof(error));
-	if (lane.client == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("sync_engine: could not start the HTTP client: %s", error)));
-	lane.wait_set = compat_create_wait_event_set(3);
-	AddWaitEventToSet(lane.wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(lane.wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	lane.http_event = AddWaitEventToSet(lane.wait_set, WL_SOCKET_READABLE, http_fd(lane.client),
-										NULL, NULL);
 }
 
 /*
@@ -680,19 +588,23 @@ sync_engine_lane_main(Datum arg)
 
 	if (!lane_attach(DatumGetInt32(arg)))
 		proc_exit(0);
-	connect_to_database();
+	lane_connect();
 	lane_database = shmem_database_slot(MyDatabaseId);
 	context = AllocSetContextCreate(TopMemoryContext, "lane", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
 	pg_atomic_write_u32(&lane_database->wanted, 0);
-	if (!take_number())
+	if (!lane_take_number(&lane.number))
 	{
 		inbox_reject_requests("extension \"sync_engine\" does not exist");
 		lane_leave_for_good();
 	}
 	before_shmem_exit(drop_requests, (Datum) 0);
-	create_client();
+	lane.client = lane_create_client();
+	lane.wait_set = compat_create_wait_event_set(3);
+	AddWaitEventToSet(lane.wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(lane.wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(lane.wait_set, WL_SOCKET_READABLE, http_fd(lane.client), NULL, NULL);
 	lane_slot->ready = true;
 	lane.look_for_work = true;
 	lane.next_look = DT_NOEND;

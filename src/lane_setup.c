@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_setup.c
+ *		What a lane needs before its loop: a database, a number, a client.
+ *
+ * IDENTIFICATION
+ *		src/lane_setup.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lane_setup.h"
+#include "lane_slot.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "queue.h"
+#include "session.h"
+#include "storage/fd.h"
+#include "utils/guc.h"
+
+/*
+ * A page of 100 records is 0.2 MB; with includes, some MB.  max_requests of
+ * them may be buffered.
+ */
+#define MAX_BODY_BYTES		(8 * 1024 * 1024)
+
+/* Descriptors that the client may open beside its epoll. */
+#define MAX_CONNECTIONS		128
+
+static void
+set_option(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * lane_connect: to the slot's database, and make its settings ours.
+ */
+void
+lane_connect(void)
+{
+	BackgroundWorkerInitializeConnectionByOid(lane_slot->database, InvalidOid, 0);
+	ProcessConfigFile(PGC_SIGHUP);
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("lock_timeout", "1s");
+	set_option("statement_timeout", "0");
+	set_option("idle_in_transaction_session_timeout", "0");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("default_transaction_read_only", "off");
+	set_option("session_replication_role", "origin");
+	set_option("TimeZone", "UTC");
+	set_option("max_parallel_workers_per_gather", "0");
+	set_option("jit", "off");
+	pgstat_report_appname("sync_engine lane");
+}
+
+/*
+ * lane_take_number: a lane number is used once; see queue.c.
+ */
+bool
+lane_take_number(int64 *number)
+{
+	static Statement next_number = {"SELECT nextval('sync_engine.lane_number')", 0, {0}};
+	bool		durable = true;
+
+	if (!session_begin("starting a lane"))
+		return false;
+	(void) statement_run(&next_number, NULL, NULL);
+	*number = result_int64(0, 1, 0);
+	queue_lane_lock_hold(*number);
+	session_commit(durable);
+	lane_slot->number = *number;
+	return true;
+}
+
+HttpClient *
+lane_create_client(void)
+{
+	HttpLimits	limits = {
+		.max_connections = MAX_CONNECTIONS,
+		.max_connections_per_host = MAX_CONNECTIONS,
+		.max_body = MAX_BODY_BYTES,
+		.connect_timeout_ms = 10000,
+		.total_timeout_ms = 90000,	/* PCO's gateway gives up after 60 s */
+		.low_speed_bytes = 100,
+		.low_speed_seconds = 60,
+		.user_agent = "sync_engine/0.1 (PostgreSQL extension)",
+	};
+	HttpClient *client;
+	char		error[256];
+
+	for (int i = 0; i <= MAX_CONNECTIONS; i++)
+	{
+		if (!AcquireExternalFD())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("sync_engine: no file descriptors for HTTP connections"),
+					 errhint("Increase max_files_per_process.")));
+	}
+	client = http_create(&limits, error, sizeof(error));
+	if (client == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("sync_engine: could not start the HTTP client: %s", error)));
+	return client;
+}
