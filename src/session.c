@@ -144,7 +144,7 @@ result_timestamp(uint64 row, int column, TimestampTz if_null)
  * lookup_extension: the extension's row; false if it is not there.
  */
 static bool
-lookup_extension(Oid *owner, Oid *namespace)
+lookup_extension(Oid *owner)
 {
 	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -162,7 +162,6 @@ lookup_extension(Oid *owner, Oid *namespace)
 		Form_pg_extension extension = (Form_pg_extension) GETSTRUCT(tuple);
 
 		*owner = extension->extowner;
-		*namespace = extension->extnamespace;
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
@@ -188,9 +187,7 @@ become(Oid user)
 void
 owner_scope_enter(OwnerScope *scope)
 {
-	Oid			namespace;
-
-	if (!lookup_extension(&extension_owner, &namespace))
+	if (!lookup_extension(&extension_owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
@@ -299,14 +296,4 @@ session_table_owner(void)
 				 errmsg("role \"%s\" of sync_engine.table_owner does not exist", guc_table_owner),
 				 errhint("Create the role, or set sync_engine.table_owner to an existing one.")));
 	return owner;
-}
-
-Oid
-session_extension_namespace(void)
-{
-	Oid			owner;
-	Oid			namespace = InvalidOid;
-
-	(void) lookup_extension(&owner, &namespace);
-	return namespace;
 }

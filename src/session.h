@@ -85,7 +85,4 @@ extern void owner_scope_leave(OwnerScope *scope);
 /* Role that owns the data tables; raises an error if it does not exist. */
 extern Oid	session_table_owner(void);
 
-/* Schema of the public functions and views. */
-extern Oid	session_extension_namespace(void);
-
 #endif							/* SYNC_ENGINE_SESSION_H */
