@@ -53,19 +53,23 @@ catalogue_entity(const catalogue *cat, int product, const char *type)
 }
 
 /*
- * catalogue_find finds an entity by `Type` (the first product that has it;
- * people is loaded first) or `product.Type`.
+ * catalogue_find finds an entity by `Type` (of the first product that has it, in
+ * the order in which the files name them) or `product.Type`.
  */
 const cat_entity *
 catalogue_find(const catalogue *cat, const char *name)
 {
 	const char *dot = strchr(name, '.');
-	int			product = dot ? catalogue_product(cat, name, (size_t) (dot - name)) : -1;
+	int			first = dot ? catalogue_product(cat, name, (size_t) (dot - name)) : 0;
+	int			last = dot ? first : cat->product_count - 1;
 
-	for (int i = 0; i < cat->entity_count; i++)
-		if ((dot == NULL || cat->entities[i].product == product) &&
-			strcmp(cat->entities[i].type, dot ? dot + 1 : name) == 0)
-			return &cat->entities[i];
+	for (int product = first; product >= 0 && product <= last; product++)
+	{
+		int			entity = catalogue_entity(cat, product, dot ? dot + 1 : name);
+
+		if (entity >= 0)
+			return &cat->entities[entity];
+	}
 	return NULL;
 }
 
@@ -201,8 +205,119 @@ resolve_attribute(cat_entity *entity, cat_attribute *attribute)
 			refuse(entity, "edge", attribute->text);
 		entity->derived = true;
 	}
-	if (attribute->generator == GEN_REF)
+	if (attribute->generator == GEN_REF || attribute->generator == GEN_TYPE_OF)
 		attribute->link = must_to_one(entity, attribute->text);
+}
+
+/*
+ * resolve_to_one turns a to-one's names into numbers.
+ */
+static void
+resolve_to_one(catalogue *cat, cat_entity *entity, cat_to_one *to_one)
+{
+	to_one->target = catalogue_entity(cat, entity->product, to_one->target_name);
+	to_one->a = to_one->b = -1;
+	if (to_one->generator == TARGET_EITHER)
+	{
+		to_one->a = must_to_one(entity, to_one->a_name);
+		to_one->b = must_to_one(entity, to_one->b_name);
+	}
+	else if (to_one->generator == TARGET_PARENTS && entity->per >= 0)
+		to_one->a = must_to_one(&cat->entities[entity->per], to_one->a_name);
+	else if (to_one->generator == TARGET_PARENTS)
+		refuse(entity, "parent of", to_one->a_name);
+}
+
+/*
+ * resolve_rows finds the parents of an entity that has some rows for each.
+ */
+static void
+resolve_rows(catalogue *cat, cat_entity *entity)
+{
+	entity->per = entity->having = -1;
+	if (entity->rows != ROWS_PER)
+		return;
+	entity->per = catalogue_entity(cat, entity->product, entity->per_name);
+	if (entity->per < 0 || entity->per >= entity->number)
+		refuse(entity, "earlier entity", entity->per_name);
+	if (entity->having_name != NULL)
+		entity->having = must_to_one(&cat->entities[entity->per], entity->having_name);
+}
+
+/*
+ * resolve_nested finds the canonical parent of an entity without collection.
+ */
+static void
+resolve_nested(const catalogue *cat, cat_entity *entity)
+{
+	const cat_entity *parent;
+	int			edge;
+
+	entity->nested = must_to_one(entity, entity->nested_slot);
+	if (entity->to_one[entity->nested].target < 0)
+		refuse(entity, "entity", entity->to_one[entity->nested].target_name);
+	parent = &cat->entities[entity->to_one[entity->nested].target];
+	edge = entity_edge(parent, entity->nested_edge);
+	if (edge < 0)
+		refuse(parent, "edge", entity->nested_edge);
+	entity->nested_many = parent->edges[edge].many;
+}
+
+/*
+ * resolve_seen checks the edges that lead to an entity's records.
+ */
+static void
+resolve_seen(const catalogue *cat, const cat_entity *entity)
+{
+	int			from = catalogue_entity(cat, entity->product, entity->seen_type);
+
+	for (int i = 0; i < entity->seen.count; i++)
+	{
+		int			edge = from >= 0 ? entity_edge(&cat->entities[from], entity->seen.names[i]) : -1;
+
+		if (edge < 0)
+			refuse(entity, "edge", entity->seen.names[i]);
+		from = cat->entities[from].edges[edge].target;
+	}
+	if (from < 0)
+		refuse(entity, "entity", entity->seen_type);
+}
+
+/*
+ * check_params checks the to-ones that lead to the parameters of a path.
+ */
+static void
+check_params(const catalogue *cat, const cat_entity *entity)
+{
+	for (int i = 0; i < entity->param_count; i++)
+	{
+		const cat_entity *at = entity;
+
+		for (int j = 0; j < entity->params[i].hops.count; j++)
+		{
+			int			slot = must_to_one(at, entity->params[i].hops.names[j]);
+
+			if (at->to_one[slot].target < 0)
+				refuse(at, "entity", at->to_one[slot].target_name);
+			at = &cat->entities[at->to_one[slot].target];
+		}
+	}
+}
+
+/*
+ * is_shaded tells whether anything that an entity's rows belong to can be hidden.
+ */
+static bool
+is_shaded(const catalogue *cat, const cat_entity *entity)
+{
+	for (int steps = 0; steps < cat->entity_count && entity->owner >= 0 &&
+		 entity->to_one[entity->owner].target >= 0; steps++)
+	{
+		entity = &cat->entities[entity->to_one[entity->owner].target];
+		if (entity->hide != NULL)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -211,22 +326,16 @@ resolve_attribute(cat_entity *entity, cat_attribute *attribute)
 static void
 resolve_entity(catalogue *cat, cat_entity *entity)
 {
-	entity->owner = entity->nested = entity->per = -1;
+	entity->owner = entity->nested = -1;
+	resolve_rows(cat, entity);
 	for (int i = 0; i < entity->to_one_count; i++)
 	{
-		entity->to_one[i].target = catalogue_entity(cat, entity->product,
-													entity->to_one[i].target_name);
+		resolve_to_one(cat, entity, &entity->to_one[i]);
 		if (entity->owner < 0 && (entity->to_one[i].owner || entity->to_one[i].heir))
 			entity->owner = i;
 	}
-	if (entity->rows == ROWS_PER)
-	{
-		entity->per = catalogue_entity(cat, entity->product, entity->per_name);
-		if (entity->per < 0 || entity->per >= entity->number)
-			refuse(entity, "earlier entity", entity->per_name);
-	}
 	if (entity->nested_slot != NULL)
-		entity->nested = must_to_one(entity, entity->nested_slot);
+		resolve_nested(cat, entity);
 	for (int i = 0; i < entity->edge_count; i++)
 		resolve_edge(cat, entity, &entity->edges[i]);
 	for (int i = 0; i < entity->attribute_count; i++)
@@ -276,5 +385,12 @@ catalogue_load(const char *directory)
 		cat->entities[i].number = i;
 	for (int i = 0; i < cat->entity_count; i++)
 		resolve_entity(cat, &cat->entities[i]);
+	for (int i = 0; i < cat->entity_count; i++)
+	{
+		cat->entities[i].shaded = is_shaded(cat, &cat->entities[i]);
+		check_params(cat, &cat->entities[i]);
+		if (cat->entities[i].seen_type != NULL)
+			resolve_seen(cat, &cat->entities[i]);
+	}
 	return cat;
 }

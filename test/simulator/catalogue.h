@@ -54,7 +54,8 @@ typedef enum cat_generator
 	GEN_TEMPLATE,				/* text with {references}, made once */
 	GEN_DERIVED,				/* the same, made again upon each change */
 	GEN_COUNT,					/* rows of the edge in text; derived */
-	GEN_REF						/* id of the to-one in text; derived */
+	GEN_REF,					/* id of the to-one in text; derived */
+	GEN_TYPE_OF					/* type of the to-one's target; derived */
 } cat_generator;
 
 typedef struct cat_attribute
@@ -88,6 +89,9 @@ typedef enum cat_target
 	TARGET_GROUP,				/* parents in groups of arg, then the next group */
 	TARGET_RANDOM,
 	TARGET_GONE,				/* an id that no row ever has */
+	TARGET_OUTSIDE,				/* an id of a type that is not served here */
+	TARGET_PARENTS,				/* what the parent's to-one a points to */
+	TARGET_EITHER,				/* what to-one a points to, else what b does */
 	TARGET_ORGANIZATION
 } cat_target;
 
@@ -99,6 +103,10 @@ typedef struct cat_to_one
 	char	   *alias;			/* type name that stands in the data, if another */
 	cat_target	generator;
 	int			arg;
+	char	   *a_name;
+	char	   *b_name;
+	int			a;
+	int			b;
 	double		null_percent;
 	bool		hidden;			/* neither in records nor a column */
 	bool		silent;			/* a column, but never in records */
@@ -114,6 +122,7 @@ typedef enum cat_edge_kind
 	EDGE_WHERE,					/* rows whose to-one a is this row */
 	EDGE_THROUGH,				/* rows of middle: to-one a is this, b is it */
 	EDGE_REF,					/* this row's to-one a, then perhaps b of that */
+	EDGE_SOME,					/* lo..hi rows of the target, drawn once and for all */
 	EDGE_ORGANIZATION
 } cat_edge_kind;
 
@@ -129,7 +138,11 @@ typedef struct cat_edge
 	int			a;
 	int			b;
 	cat_edge_kind kind;
+	char	   *alias;			/* type name that relationships carry, if another */
+	int			lo;
+	int			hi;
 	bool		many;
+	bool		unscoped;		/* also lists what the target hides */
 	bool		include;		/* may stand in include= */
 	bool		always;			/* its ids stand in every record */
 } cat_edge;
@@ -142,6 +155,7 @@ typedef enum cat_filter_kind
 	FILTER_NONNULL,
 	FILTER_SINCE,				/* stamp >= parameter, default lo seconds ago */
 	FILTER_UNHIDE,				/* also shows what the entity hides */
+	FILTER_ONLY,				/* shows nothing but what the entity hides */
 	FILTER_HAS					/* the edge has rows */
 } cat_filter_kind;
 
@@ -166,6 +180,7 @@ typedef enum cat_rows
 	ROWS_NONE,
 	ROWS_PEOPLE,				/* the size of the organisation */
 	ROWS_FIXED,
+	ROWS_SHARE,					/* one per so many people, fixed at least */
 	ROWS_PER,					/* a cyclic pattern of children per parent */
 	ROWS_ORGANIZATION,			/* one, with the organisation's id */
 	ROWS_ME						/* one, with the id of the token's person */
@@ -177,6 +192,13 @@ typedef struct cat_names
 	int			count;
 } cat_names;
 
+/* A parameter of the path that lists an entity: to-ones that lead to its id. */
+typedef struct cat_param
+{
+	char	   *name;			/* as a column */
+	cat_names	hops;
+} cat_param;
+
 typedef struct cat_entity
 {
 	int			number;
@@ -186,8 +208,12 @@ typedef struct cat_entity
 	char	   *html;			/* prefix of links.html, the id follows */
 	cat_rows	rows;
 	int			fixed;
+	int			share;			/* people per row */
 	char	   *per_name;
 	int			per;			/* parent entity */
+	int			first;			/* parents that have rows; 0: all */
+	char	   *having_name;
+	int			having;			/* to-one a parent must have set, or -1 */
 	int		   *pattern;
 	int			pattern_len;
 	cat_attribute *attributes;
@@ -206,6 +232,16 @@ typedef struct cat_entity
 	char	   *nested_slot;	/* canonical parent: to-one and the parent's edge */
 	char	   *nested_edge;
 	int			nested;			/* the to-one's number, or -1 */
+	bool		nested_many;	/* the edge gives a list */
+	char	   *link;			/* collection in links of what has none */
+	char	   *since;			/* API version that brought it */
+	bool		single;			/* its collection's path gives one record */
+	bool		thin;			/* an included copy lacks its references */
+	bool		shaded;			/* something above it may be hidden */
+	cat_param  *params;
+	int			param_count;
+	char	   *seen_type;		/* where its records can be found, and */
+	cat_names	seen;			/* the edges from there, if not by nested */
 	char	   *merge_keep;		/* this entity logs merges: its two to-ones */
 	char	   *merge_remove;
 	int			owner;			/* to-one that owns a row, or -1 */

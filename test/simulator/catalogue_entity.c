@@ -32,6 +32,7 @@ read_generator(catalogue_reader *r, cat_attribute *a)
 		{"sequence", GEN_SEQUENCE, ""}, {"first", GEN_FIRST, ""},
 		{"words", GEN_WORDS, "lnn"}, {"template", GEN_TEMPLATE, "t"},
 		{"derived", GEN_DERIVED, "t"}, {"count", GEN_COUNT, "t"}, {"ref", GEN_REF, "t"},
+		{"type_of", GEN_TYPE_OF, "t"},
 	};
 	char	   *name = reader_take(r);
 	double	   *number = &a->lo;
@@ -142,6 +143,19 @@ read_to_one(catalogue_reader *r)
 		t->generator = TARGET_RANDOM;
 	else if (reader_take_if(r, "gone"))
 		t->generator = TARGET_GONE;
+	else if (reader_take_if(r, "outside"))
+		t->generator = TARGET_OUTSIDE;
+	else if (reader_take_if(r, "parents"))
+	{
+		t->generator = TARGET_PARENTS;
+		t->a_name = sim_strdup(reader_take(r));
+	}
+	else if (reader_take_if(r, "either"))
+	{
+		t->generator = TARGET_EITHER;
+		t->a_name = sim_strdup(reader_take(r));
+		t->b_name = sim_strdup(reader_take(r));
+	}
 	else if (reader_take_if(r, "organization"))
 		t->generator = TARGET_ORGANIZATION;
 	else
@@ -168,7 +182,8 @@ read_to_one(catalogue_reader *r)
 }
 
 /*
- * read_edge: edge NAME one|many TYPE HOW [include] [always].
+ * read_edge: edge NAME one|many TYPE [as ALIAS] HOW [include] [always]
+ * [unscoped].
  */
 static void
 read_edge(catalogue_reader *r)
@@ -184,6 +199,8 @@ read_edge(catalogue_reader *r)
 	if (!edge->many && !reader_take_if(r, "one"))
 		reader_fail(r, "expected one or many instead of", reader_take(r));
 	edge->target_name = sim_strdup(reader_take(r));
+	if (reader_take_if(r, "as"))
+		edge->alias = sim_strdup(reader_take(r));
 	if (reader_take_if(r, "where"))
 	{
 		edge->kind = EDGE_WHERE;
@@ -203,6 +220,12 @@ read_edge(catalogue_reader *r)
 		if (reader_take_if(r, "then"))
 			edge->b_name = sim_strdup(reader_take(r));
 	}
+	else if (reader_take_if(r, "some"))
+	{
+		edge->kind = EDGE_SOME;
+		edge->lo = (int) reader_number(r);
+		edge->hi = (int) reader_number(r);
+	}
 	else if (reader_take_if(r, "organization"))
 		edge->kind = EDGE_ORGANIZATION;
 	else if (!reader_take_if(r, "empty"))
@@ -213,6 +236,8 @@ read_edge(catalogue_reader *r)
 			edge->include = true;
 		else if (reader_take_if(r, "always"))
 			edge->always = true;
+		else if (reader_take_if(r, "unscoped"))
+			edge->unscoped = true;
 		else
 			reader_fail(r, "unknown modifier", r->words[r->at]);
 	}
@@ -235,6 +260,8 @@ read_filter(catalogue_reader *r)
 		f->kind = FILTER_ALL;
 	else if (reader_take_if(r, "unhide"))
 		f->kind = FILTER_UNHIDE;
+	else if (reader_take_if(r, "only"))
+		f->kind = FILTER_ONLY;
 	else if (reader_take_if(r, "has"))
 	{
 		f->kind = FILTER_HAS;
@@ -266,7 +293,8 @@ read_filter(catalogue_reader *r)
 }
 
 /*
- * read_rows: rows people | fixed N | per TYPE COUNT... | organization | me.
+ * read_rows: rows none | people | fixed N | share PEOPLE LEAST | organization | me |
+ * per TYPE [every N | first N] [having TO_ONE] COUNT...
  */
 static void
 read_rows(catalogue_reader *r)
@@ -275,6 +303,8 @@ read_rows(catalogue_reader *r)
 
 	if (reader_take_if(r, "people"))
 		e->rows = ROWS_PEOPLE;
+	else if (reader_take_if(r, "none"))
+		e->rows = ROWS_NONE;
 	else if (reader_take_if(r, "organization"))
 		e->rows = ROWS_ORGANIZATION;
 	else if (reader_take_if(r, "me"))
@@ -282,6 +312,12 @@ read_rows(catalogue_reader *r)
 	else if (reader_take_if(r, "fixed"))
 	{
 		e->rows = ROWS_FIXED;
+		e->fixed = (int) reader_number(r);
+	}
+	else if (reader_take_if(r, "share"))
+	{
+		e->rows = ROWS_SHARE;
+		e->share = (int) reader_number(r);
 		e->fixed = (int) reader_number(r);
 	}
 	else if (reader_take_if(r, "per"))
@@ -292,6 +328,10 @@ read_rows(catalogue_reader *r)
 		e->per_name = sim_strdup(reader_take(r));
 		if (reader_take_if(r, "every"))
 			zeros = (int) reader_number(r) - 1;
+		if (reader_take_if(r, "first"))
+			e->first = (int) reader_number(r);
+		if (reader_take_if(r, "having"))
+			e->having_name = sim_strdup(reader_take(r));
 		e->pattern = sim_alloc0(sizeof(int) * (size_t) (r->count + zeros + 1));
 		if (r->at == r->count)
 			e->pattern[e->pattern_len++] = 1;
@@ -335,6 +375,29 @@ entity_statement(catalogue_reader *r, const char *statement)
 	{
 		e->nested_slot = sim_strdup(reader_take(r));
 		e->nested_edge = sim_strdup(reader_take(r));
+	}
+	else if (strcmp(statement, "link") == 0)
+		e->link = sim_strdup(reader_take(r));
+	else if (strcmp(statement, "since") == 0)
+		e->since = sim_strdup(reader_take(r));
+	else if (strcmp(statement, "single") == 0)
+		e->single = true;
+	else if (strcmp(statement, "thin") == 0)
+		e->thin = true;
+	else if (strcmp(statement, "param") == 0)
+	{
+		cat_param  *p;
+
+		e->params = sim_grow(e->params, sizeof(*p) * (size_t) (e->param_count + 1));
+		p = &e->params[e->param_count++];
+		memset(p, 0, sizeof(*p));
+		p->name = sim_strdup(reader_take(r));
+		reader_rest(r, &p->hops);
+	}
+	else if (strcmp(statement, "seen") == 0)
+	{
+		e->seen_type = sim_strdup(reader_take(r));
+		reader_rest(r, &e->seen);
 	}
 	else if (strcmp(statement, "merge_log") == 0)
 	{

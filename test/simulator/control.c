@@ -14,6 +14,8 @@
 #include "control.h"
 
 #include "control_data.h"
+#include "disagree.h"
+#include "documentation.h"
 #include "mutate.h"
 #include "odd.h"
 #include "server.h"
@@ -107,7 +109,8 @@ do_fault(sim_request *request)
 
 	if (kind == NULL)
 		return "kind is missing";
-	return fault_add(path ? path : "/", kind, request_param(request, "org"),
+	return fault_add(path ? path : "/", request_param(request, "contains"), kind,
+					 request_param(request, "org"),
 					 request_param(request, "arg"), request_number(request, "count", 1),
 					 request_number(request, "skip", 0));
 }
@@ -161,6 +164,30 @@ do_hide_meta(sim_request *request)
 		return complaint;
 	table->hide_total = is_on(request);
 	return NULL;
+}
+
+/*
+ * do_disagree: POST /_sim/disagree
+ */
+static const char *
+do_disagree(sim_request *request)
+{
+	const char *complaint;
+	sim_table  *table = control_table(request, &complaint);
+
+	if (table == NULL)
+		return complaint;
+	return disagree_add(table, request_param(request, "include"),
+						request_param(request, "kind"), request_number(request, "times", 1));
+}
+
+/*
+ * do_documentation: POST /_sim/documentation
+ */
+static const char *
+do_documentation(sim_request *request)
+{
+	return documentation_change(request);
 }
 
 /*
@@ -320,11 +347,13 @@ control_answer(sim_request *request)
 		{"while_paging", true, control_while_paging}, {"odd", true, do_odd},
 		{"fault", true, do_fault}, {"fault/clear", true, do_fault_clear},
 		{"ignore", true, do_ignore}, {"hide_meta", true, do_hide_meta},
+		{"disagree", true, do_disagree}, {"documentation", true, do_documentation},
 		{"permission", true, do_permission}, {"latency", true, do_latency},
 		{"rate", true, do_rate}, {"down", true, do_down}, {"stats", false, do_stats},
 		{"stats/reset", true, do_stats_reset}, {"log", false, do_log},
 		{"oracle", false, control_oracle}, {"oracle/columns", false, control_columns},
 		{"oracle/digest", false, control_digest}, {"record", false, control_record},
+		{"entities", false, control_entities},
 	};
 	const char *complaint = "unknown control";
 	sim_reply  *reply = &request->reply;

@@ -14,6 +14,7 @@
 
 #include "mutate.h"
 #include "oracle.h"
+#include "reach.h"
 
 #include <stdlib.h>
 
@@ -207,6 +208,32 @@ control_columns(sim_request *request)
 	if (entity == NULL)
 		return "unknown entity";
 	oracle_columns(entity, &request->reply.body);
+	return NULL;
+}
+
+/*
+ * control_entities: GET /_sim/entities tells of every type how its records are
+ * reached and how many there are.
+ */
+const char *
+control_entities(sim_request *request)
+{
+	const catalogue *cat = store_catalogue();
+	const char *name = request_param(request, "org");
+	sim_org    *org = name ? org_find(name) : org_first();
+
+	if (org == NULL)
+		return "unknown org";
+	for (int i = 0; i < cat->entity_count; i++)
+	{
+		const cat_entity *entity = &cat->entities[i];
+		sim_rows	rows = {0};
+
+		reach_rows(org_table(org, i), NULL, &rows);
+		buf_printf(&request->reply.body, "%s\t%s\t%s\t%zu\n", cat->products[entity->product].name,
+				   entity->type, reach_word(entity), rows.count);
+		rows_free(&rows);
+	}
 	return NULL;
 }
 

@@ -21,6 +21,7 @@ extern const char *control_while_paging(sim_request *request);
 extern const char *control_oracle(sim_request *request);
 extern const char *control_columns(sim_request *request);
 extern const char *control_digest(sim_request *request);
+extern const char *control_entities(sim_request *request);
 extern const char *control_record(sim_request *request);
 
 extern sim_table *control_table(const sim_request *request, const char **complaint);

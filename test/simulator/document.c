@@ -17,6 +17,7 @@
  */
 #include "document.h"
 
+#include "disagree.h"
 #include "odd.h"
 #include "render.h"
 
@@ -112,7 +113,7 @@ put_included(sim_request *request, const sim_included *included, sim_buf *out)
 	{
 		if (i > 0)
 			buf_char(out, ',');
-		render_record(request, included->tables[i], included->rows[i], false, NULL, out);
+		render_record(request, included->tables[i], included->rows[i], FORM_INCLUDED, NULL, out);
 	}
 	buf_char(out, ']');
 }
@@ -122,14 +123,17 @@ put_included(sim_request *request, const sim_included *included, sim_buf *out)
  */
 static void
 put_records(sim_request *request, sim_table *table, sim_row *const *rows, size_t count,
-			bool single, sim_included *included, sim_buf *out)
+			sim_form form, sim_included *included, sim_buf *out)
 {
 	sim_includes includes = {0};
 	sim_inclusion inclusion;
+	sim_disagree disagree = {0};
 
 	if (!table->ignore_include)
 		includes_parse(&includes, table, request_param(request, "include"));
 	inclusion_start(&inclusion, &includes);
+	if (form == FORM_LISTED)
+		disagree_start(&disagree, table, &includes);
 	for (size_t i = 0; i < count; i++)
 	{
 		const sim_odd *odd = table->odds ? odd_find(table, rows[i]->id) : NULL;
@@ -138,15 +142,17 @@ put_records(sim_request *request, sim_table *table, sim_row *const *rows, size_t
 			buf_char(out, ',');
 		if (includes.count > 0)
 			inclusion_follow(&inclusion, table, rows[i], included);
-		render_record(request, table, rows[i], single,
+		disagree_record(&disagree, &inclusion);
+		render_record(request, table, rows[i], form,
 					  includes.count > 0 ? &inclusion : NULL, out);
-		if (odd != NULL && odd->kind == ODD_DUPLICATE && !single)
+		if (odd != NULL && odd->kind == ODD_DUPLICATE && form == FORM_LISTED)
 		{
 			buf_char(out, ',');
-			render_record(request, table, rows[i], single,
+			render_record(request, table, rows[i], form,
 						  includes.count > 0 ? &inclusion : NULL, out);
 		}
 	}
+	disagree_finish(&disagree, included);
 	inclusion_free(&inclusion);
 	free(includes.items);
 }
@@ -180,7 +186,7 @@ document_list(sim_request *request, sim_table *table, const sim_rows *scope,
 	int64_t		offset = request_number(request, "offset", 0);
 	sim_row    *rows[MAX_PER_PAGE];
 	sim_page	page = {.rows = rows};
-	sim_query	query = {.scope = scope};
+	sim_query	query = {.scope = scope, .unscoped = parent->edge && parent->edge->unscoped};
 	sim_included included = {0};
 	sim_buf    *out = &request->reply.body;
 	bool		has_next;
@@ -215,7 +221,7 @@ document_list(sim_request *request, sim_table *table, const sim_rows *scope,
 		request_link(request, "offset", offset + per_page, out);
 	}
 	buf_str(out, "},\"data\":[");
-	put_records(request, table, page.rows, page.count, false, &included, out);
+	put_records(request, table, page.rows, page.count, FORM_LISTED, &included, out);
 	buf_str(out, "],");
 	put_included(request, &included, out);
 	included_free(&included);
@@ -258,7 +264,7 @@ document_single(sim_request *request, sim_table *table, const sim_row *row,
 		return;
 	}
 	buf_str(out, "{\"data\":");
-	put_records(request, table, &shown, 1, true, &included, out);
+	put_records(request, table, &shown, 1, FORM_SINGLE, &included, out);
 	buf_char(out, ',');
 	put_included(request, &included, out);
 	included_free(&included);

@@ -18,6 +18,7 @@ typedef struct sim_parent
 {
 	const sim_table *table;
 	const sim_row *row;
+	const cat_edge *edge;		/* that led to it */
 } sim_parent;
 
 extern void document_list(sim_request *request, sim_table *table,

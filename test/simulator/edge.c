@@ -3,7 +3,8 @@
  * edge.c
  *	  Following a row's outbound edges to other rows.
  *
- * Owns: nothing.  Must never return a deleted row.
+ * Owns: nothing.  Must never return a deleted row, nor one that belongs to a
+ * hidden one.
  *
  * IDENTIFICATION
  *	  test/simulator/edge.c
@@ -13,6 +14,7 @@
 #include "edge.h"
 
 #include "condition.h"
+#include "reach.h"
 #include "view.h"
 
 #include <stdlib.h>
@@ -79,6 +81,60 @@ add_live(const sim_table *table, uint64_t id, sim_rows *rows)
 }
 
 /*
+ * add_once appends a table's row unless it is deleted or in the set from start on.
+ */
+static void
+add_once(const sim_table *table, uint64_t id, size_t start, sim_rows *rows)
+{
+	for (size_t i = start; i < rows->count; i++)
+		if (rows->rows[i]->id == id)
+			return;
+	add_live(table, id, rows);
+}
+
+/*
+ * add_some appends the rows that were drawn for a row: as many of the target's
+ * generated ones as it says, those that are left of them.
+ */
+static void
+add_some(const sim_table *table, const sim_row *row, const cat_edge *edge,
+		 const sim_table *target, sim_rows *rows)
+{
+	uint64_t	draw = hash_mix(hash_mix(row->id + table->org->seed) ^ hash_text(edge->name) ^
+								hash_text(table->entity->type));
+	size_t		count = (size_t) edge->lo + draw % (size_t) (edge->hi - edge->lo + 1);
+
+	draw = hash_mix(draw);
+	for (size_t i = 0; i < count && i < target->initial; i++)
+	{
+		sim_row    *drawn = target->rows[(draw + i) % target->initial];
+
+		if (!drawn->deleted)
+			rows_add(rows, drawn);
+	}
+}
+
+/*
+ * keep_exposed drops rows that belong to something hidden, and all but the last
+ * one if the edge leads to one row.
+ */
+static void
+keep_exposed(const sim_table *target, size_t start, bool many, sim_rows *rows)
+{
+	size_t		kept = start;
+
+	for (size_t i = start; i < rows->count; i++)
+		if (!target->entity->shaded || !reach_is_shaded(target, rows->rows[i]))
+			rows->rows[kept++] = rows->rows[i];
+	rows->count = kept;
+	if (!many && kept > start + 1)
+	{
+		rows->rows[start] = rows->rows[kept - 1];
+		rows->count = start + 1;
+	}
+}
+
+/*
  * edge_true_rows appends the rows that an edge leads to, whoever may see them.
  */
 void
@@ -87,6 +143,7 @@ edge_true_rows(const sim_table *table, const sim_row *row, int edge, sim_rows *r
 	const cat_edge *e = &table->entity->edges[edge];
 	sim_org    *org = table->org;
 	sim_rows	middle = {0};
+	size_t		start = rows->count;
 	sim_table  *target;
 	uint64_t	id;
 
@@ -101,7 +158,7 @@ edge_true_rows(const sim_table *table, const sim_row *row, int edge, sim_rows *r
 		case EDGE_THROUGH:
 			edge_children(org_table(org, e->middle), e->a, row->id, &middle);
 			for (size_t i = 0; i < middle.count; i++)
-				add_live(target, row_refs(middle.rows[i])[e->b], rows);
+				add_once(target, row_refs(middle.rows[i])[e->b], start, rows);
 			rows_free(&middle);
 			break;
 		case EDGE_REF:
@@ -116,9 +173,13 @@ edge_true_rows(const sim_table *table, const sim_row *row, int edge, sim_rows *r
 			}
 			add_live(target, id, rows);
 			break;
+		case EDGE_SOME:
+			add_some(table, row, e, target, rows);
+			break;
 		default:
 			add_live(target, org->id, rows);
 	}
+	keep_exposed(target, start, e->many, rows);
 }
 
 /*

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 static const char *const kind_names[] = {
-	"429", "429_no_retry_after", "429_garbage", "500", "502_html", "503", "504", "403",
+	"429", "429_no_retry_after", "429_garbage", "500", "502_html", "503", "504", "400", "403",
 	"403_html", "401", "404", "reset_mid_body", "truncated_json", "empty_200",
 	"wrong_content_type", "hang", "slow_body", "redirect", "stale", "empty_list",
 	"truncated_list", "wrong_organization", "close_connection"
@@ -29,8 +29,8 @@ static sim_fault *cleared;
  * fault_add arms a fault; returns a complaint or NULL.
  */
 const char *
-fault_add(const char *path, const char *kind, const char *org, const char *arg,
-		  int64_t count, int64_t skip)
+fault_add(const char *path, const char *contains, const char *kind, const char *org,
+		  const char *arg, int64_t count, int64_t skip)
 {
 	sim_fault **link = &faults;
 	sim_fault  *fault;
@@ -42,6 +42,7 @@ fault_add(const char *path, const char *kind, const char *org, const char *arg,
 		return "unknown kind";
 	fault = sim_alloc0(sizeof(*fault));
 	fault->path = sim_strdup(path);
+	fault->contains = sim_strdup(contains);
 	fault->org = sim_strdup(org);
 	fault->arg = sim_strdup(arg);
 	fault->kind = (sim_fault_kind) k;
@@ -64,6 +65,7 @@ fault_take(const char *url, const char *org)
 	for (sim_fault *fault = faults; fault != NULL; fault = fault->next)
 	{
 		if (strncmp(url, fault->path, strlen(fault->path)) != 0 ||
+			(fault->contains != NULL && strstr(url, fault->contains) == NULL) ||
 			(fault->org != NULL && (org == NULL || strcmp(org, fault->org) != 0)) ||
 			(!fault->forever && fault->left == 0))
 			continue;
@@ -92,6 +94,7 @@ fault_clear(void)
 
 		cleared = fault->next;
 		free(fault->path);
+		free(fault->contains);
 		free(fault->org);
 		free(fault->arg);
 		free(fault);

@@ -22,6 +22,7 @@ typedef enum sim_fault_kind
 	FAULT_502_HTML,
 	FAULT_503,
 	FAULT_504,
+	FAULT_400,
 	FAULT_403,
 	FAULT_403_HTML,
 	FAULT_401,
@@ -44,6 +45,7 @@ typedef enum sim_fault_kind
 typedef struct sim_fault
 {
 	char	   *path;			/* prefix of path and query */
+	char	   *contains;		/* what stands anywhere in them; NULL: anything */
 	char	   *org;			/* NULL: any */
 	char	   *arg;
 	sim_fault_kind kind;
@@ -53,8 +55,9 @@ typedef struct sim_fault
 	struct sim_fault *next;
 } sim_fault;
 
-extern const char *fault_add(const char *path, const char *kind, const char *org,
-							 const char *arg, int64_t count, int64_t skip);
+extern const char *fault_add(const char *path, const char *contains, const char *kind,
+							 const char *org, const char *arg, int64_t count,
+							 int64_t skip);
 extern const sim_fault *fault_take(const char *url, const char *org);
 extern void fault_clear(void);
 

@@ -19,6 +19,7 @@
  */
 #include "generate.h"
 
+#include "edge.h"
 #include "maker.h"
 #include "view.h"
 
@@ -48,6 +49,10 @@
 #define DRAW_TOUCHED 1000003
 #define DRAW_PARENT 1000004
 #define DRAW_TO_ONE 1000100
+
+/* Ids of records that live elsewhere: five digits. */
+#define OUTSIDE_ID 10000
+#define OUTSIDE_ID_SPREAD 90000
 
 /*
  * id_at returns the id of a position.
@@ -171,7 +176,15 @@ draw_to_one(const sim_maker *maker, int number, const sim_row *parent)
 
 	if (to_one->generator == TARGET_ORGANIZATION)
 		return org->id;
-	if (to_one->target < 0 || (double) (draw % 10000) < to_one->null_percent * 100)
+	if (to_one->generator == TARGET_EITHER)
+		return maker->refs[to_one->a] ? maker->refs[to_one->a] : maker->refs[to_one->b];
+	if ((double) (draw % 10000) < to_one->null_percent * 100)
+		return 0;
+	if (to_one->generator == TARGET_OUTSIDE)
+		return OUTSIDE_ID + hash_mix(draw) % OUTSIDE_ID_SPREAD;
+	if (to_one->generator == TARGET_PARENTS)
+		return parent ? row_refs(parent)[to_one->a] : 0;
+	if (to_one->target < 0)
 		return 0;
 	target = org_table(org, to_one->target);
 	draw = hash_mix(draw);
@@ -224,13 +237,18 @@ add_children(sim_table *table)
 	const cat_entity *entity = table->entity;
 	const sim_table *parents = org_table(table->org, entity->per);
 	size_t		full = parents->count / (size_t) entity->pattern_len;
+	size_t		last = parents->count;
 	uint64_t	total = 0;
+
+	if (entity->first > 0 && last > (size_t) entity->first)
+		last = (size_t) entity->first;
 
 	for (int i = 0; i < entity->pattern_len; i++)
 		total += (uint64_t) entity->pattern[i] * (full + 1);
-	for (size_t i = 0; i < parents->count; i++)
-		for (int j = 0; j < entity->pattern[i % (size_t) entity->pattern_len]; j++)
-			add_generated(table, total, parents->rows[i], (uint32_t) j);
+	for (size_t i = 0; i < last; i++)
+		if (entity->having < 0 || row_refs(parents->rows[i])[entity->having] != 0)
+			for (int j = 0; j < entity->pattern[i % (size_t) entity->pattern_len]; j++)
+				add_generated(table, total, parents->rows[i], (uint32_t) j);
 }
 
 /*
@@ -254,10 +272,10 @@ settle(sim_table *table)
 }
 
 /*
- * generate_org makes all records of an organisation.
+ * generate_product makes all records that an organisation has in a product.
  */
 void
-generate_org(sim_org *org)
+generate_product(sim_org *org, int product)
 {
 	const catalogue *cat = store_catalogue();
 
@@ -267,25 +285,53 @@ generate_org(sim_org *org)
 		sim_table  *table = &org->tables[i];
 		uint64_t	total = 0;
 
+		if (entity->product != product)
+			continue;
 		if (entity->rows == ROWS_PER)
 			add_children(table);
 		else if (entity->rows == ROWS_PEOPLE)
 			total = org->people;
 		else if (entity->rows == ROWS_FIXED)
 			total = (uint64_t) entity->fixed;
+		else if (entity->rows == ROWS_SHARE)
+			total = org->people / (size_t) entity->share > (size_t) entity->fixed ?
+				org->people / (size_t) entity->share : (size_t) entity->fixed;
 		else if (entity->rows != ROWS_NONE)
 			total = 1;
 		for (uint64_t j = 0; j < total; j++)
 			add_generated(table, total, NULL, 0);
+		table->initial = table->count;
 	}
 	for (int i = 0; i < cat->entity_count; i++)
-		if (cat->entities[i].derived)
+		if (cat->entities[i].product == product && cat->entities[i].derived)
 			settle(&org->tables[i]);
 }
 
 /*
+ * childless_row draws a live parent that has no row of an entity of which each
+ * has one at most; NULL if there is none.
+ */
+static sim_row *
+childless_row(sim_table *table, const sim_table *parents, uint64_t draw)
+{
+	for (size_t i = 0; i < parents->count; i++)
+	{
+		sim_row    *parent = parents->rows[(draw + i) % parents->count];
+		sim_rows	children = {0};
+		bool		has;
+
+		edge_children(table, table->entity->nested, parent->id, &children);
+		has = children.count > 0;
+		rows_free(&children);
+		if (!has && !parent->deleted)
+			return parent;
+	}
+	return NULL;
+}
+
+/*
  * generate_insert makes one more row, for a random parent unless the targets
- * are given, and puts it into its table.
+ * are given, and puts it into its table.  NULL if there can be no more.
  */
 sim_row *
 generate_insert(sim_table *table, int64_t stamp, const uint64_t *refs)
@@ -295,13 +341,25 @@ generate_insert(sim_table *table, int64_t stamp, const uint64_t *refs)
 	sim_row    *parent = NULL;
 	sim_row    *row;
 
+	if (entity->rows == ROWS_ORGANIZATION || entity->rows == ROWS_ME || entity->rows == ROWS_NONE)
+		return NULL;
 	maker->head.position = table->next_position++;
 	maker->head.id = next_id(table, maker->head.position);
 	maker->head.created = maker->head.updated = stamp;
 	maker->head.inserted = true;
 	maker->head.ordinal = 1;	/* not the first of its parent */
 	if (entity->per >= 0)
-		parent = any_row(org_table(table->org, entity->per), maker_hash(maker, DRAW_PARENT));
+	{
+		const sim_table *parents = org_table(table->org, entity->per);
+		uint64_t	draw = maker_hash(maker, DRAW_PARENT);
+
+		if (refs == NULL && entity->nested >= 0 && !entity->nested_many)
+			parent = childless_row(table, parents, draw);
+		else
+			parent = any_row(parents, draw);
+		if (refs == NULL && parent == NULL && entity->nested >= 0)
+			return NULL;
+	}
 	for (int i = 0; i < entity->to_one_count; i++)
 		maker->refs[i] = refs ? refs[i] : draw_to_one(maker, i, parent);
 	row = maker_finish(maker);

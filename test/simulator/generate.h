@@ -29,7 +29,7 @@ typedef struct sim_change
 	uint64_t	batch;
 } sim_change;
 
-extern void generate_org(sim_org *org);
+extern void generate_product(sim_org *org, int product);
 extern sim_row *generate_insert(sim_table *table, int64_t stamp,
 								const uint64_t *refs);
 extern sim_row *generate_changed(sim_table *table, const sim_row *row,

@@ -195,6 +195,9 @@ make_text(sim_maker *maker, const cat_attribute *a, uint64_t hash, sim_buf *out)
 			else
 				day_iso(out, span / USECS_PER_DAY);
 			return false;
+		case GEN_TYPE_OF:
+			buf_str(out, entity_target_type(maker->entity, maker->refs, a->link));
+			return false;
 		case GEN_REF:
 			if (maker->refs[a->link] == 0)
 				break;
@@ -279,6 +282,7 @@ maker_derive(sim_maker *maker)
 	for (int i = 0; i < entity->attribute_count; i++)
 		if (entity->attributes[i].generator == GEN_DERIVED ||
 			entity->attributes[i].generator == GEN_COUNT ||
+			entity->attributes[i].generator == GEN_TYPE_OF ||
 			entity->attributes[i].generator == GEN_REF)
 			maker->made[i] = false;
 	for (int i = 0; i < entity->attribute_count; i++)

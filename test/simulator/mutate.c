@@ -173,7 +173,7 @@ restore_batch(sim_org *org, uint64_t batch)
 	change.restores = true;
 	for (int i = 0; i < cat->entity_count; i++)
 	{
-		sim_table  *table = org_table(org, i);
+		sim_table  *table = &org->tables[i];	/* empty if never looked at */
 
 		for (size_t j = 0; j < table->count; j++)
 			if (table->rows[j]->deleted && table->rows[j]->batch == batch)
@@ -311,6 +311,8 @@ mutate_once(sim_table *table, const sim_mutation *mutation, int64_t at, sim_rows
 	if (strcmp(mutation->op, "insert") == 0)
 	{
 		row = generate_insert(table, at, NULL);
+		if (row == NULL)
+			return "there can be no more of this type";
 		mutate_refresh_targets(table, row);
 		rows_add(affected, row);
 		return NULL;

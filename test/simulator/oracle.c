@@ -4,9 +4,10 @@
  *	  The truth in PostgreSQL's COPY format, for comparing tables exactly.
  *
  * Columns: id, one per attribute, <name>_id per to-one (and _type where
- * polymorphic), <name>_ids per to-many that stands in every record, and
- * <parent>_id of a nested entity.  A to-one's column hides an attribute of the
- * same name.  Stamps are truncated to seconds, as the API shows them.
+ * polymorphic), <name>_ids per to-many that stands in every record, and one per
+ * parameter of a nested entity's path.  A to-one's column hides an attribute or
+ * a parameter of the same name.  Stamps are truncated to seconds, as the API
+ * shows them.
  *
  * Owns: nothing.  Must never apply a permission: it is the truth, not a view.
  *
@@ -18,7 +19,7 @@
 #include "oracle.h"
 
 #include "json.h"
-#include "query.h"
+#include "reach.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ typedef enum oracle_kind
 	ORACLE_ATTRIBUTE,
 	ORACLE_TO_ONE,
 	ORACLE_TO_ONE_TYPE,
-	ORACLE_EDGE
+	ORACLE_EDGE,
+	ORACLE_PARAM
 } oracle_kind;
 
 typedef struct oracle_column
@@ -85,7 +87,7 @@ list_columns(const cat_entity *entity, oracle_columns_list *list)
 
 	for (int i = 0; i < entity->to_one_count; i++)
 	{
-		if (entity->to_one[i].hidden && entity->nested != i)
+		if (entity->to_one[i].hidden)
 			continue;
 		add_column(&links, ORACLE_TO_ONE, i, true, entity->to_one[i].name, "_id");
 		if (entity->to_one[i].polymorphic)
@@ -94,6 +96,9 @@ list_columns(const cat_entity *entity, oracle_columns_list *list)
 	for (int i = 0; i < entity->edge_count; i++)
 		if (entity->edges[i].always)
 			add_column(&links, ORACLE_EDGE, i, true, entity->edges[i].name, "_ids");
+	for (int i = 0; i < entity->param_count; i++)
+		if (!is_listed(&links, entity->params[i].name))
+			add_column(&links, ORACLE_PARAM, i, true, entity->params[i].name, "");
 	add_column(list, ORACLE_ID, 0, true, "id", "");
 	for (int i = 0; i < entity->attribute_count; i++)
 		if (!entity->attributes[i].hidden && !is_listed(&links, entity->attributes[i].name))
@@ -224,6 +229,28 @@ put_edge(const sim_table *table, const sim_row *row, int number, sim_buf *out)
 }
 
 /*
+ * put_param appends the id that a parameter of the row's path has.
+ */
+static void
+put_param(const sim_table *table, const sim_row *row, const cat_param *param, sim_buf *out)
+{
+	uint64_t	id = 0;
+
+	for (int i = 0; i < param->hops.count && row != NULL; i++)
+	{
+		int			slot = entity_to_one(table->entity, param->hops.names[i]);
+
+		id = row_refs(row)[slot];
+		table = org_table(table->org, table->entity->to_one[slot].target);
+		row = table_find(table, id);
+	}
+	if (id == 0 || row == NULL)
+		buf_str(out, "\\N");
+	else
+		buf_u64(out, id);
+}
+
+/*
  * put_column appends one column of one row.
  */
 static void
@@ -244,6 +271,9 @@ put_column(const sim_table *table, const sim_row *row, const oracle_column *colu
 		case ORACLE_EDGE:
 			put_edge(table, row, column->number, out);
 			break;
+		case ORACLE_PARAM:
+			put_param(table, row, &entity->params[column->number], out);
+			break;
 		default:
 			ref = row_refs(row)[column->number];
 			if (ref == 0)
@@ -251,7 +281,7 @@ put_column(const sim_table *table, const sim_row *row, const oracle_column *colu
 			else if (column->kind == ORACLE_TO_ONE)
 				buf_u64(out, ref);
 			else
-				buf_str(out, entity->to_one[column->number].target_name);
+				buf_str(out, entity_target_type(entity, row_refs(row), column->number));
 	}
 }
 
@@ -309,7 +339,7 @@ compare_id_texts(const void *a, const void *b)
 }
 
 /*
- * oracle_copy appends the live rows of a table, ordered by id as text.  The
+ * oracle_copy appends the rows that can be found, ordered by id as text.  The
  * columns may be named, the filter is that of a list.  Returns the first
  * unknown column name, or NULL.
  */
@@ -319,29 +349,24 @@ oracle_copy(sim_table *table, const char *columns, const char *filter, sim_buf *
 {
 	oracle_columns_list all = {0};
 	oracle_columns_list chosen = {0};
-	sim_query	query = {.table = table, .limit = table->count};
-	sim_page	page = {0};
+	sim_rows	rows = {0};
 	const char *unknown;
 
 	list_columns(table->entity, &all);
 	unknown = choose_columns(&all, columns, &chosen);
-	query.ordering.entity = table->entity;
-	query_filter(&query, filter, NULL);
-	page.rows = sim_alloc(sizeof(sim_row *) * table->count);
 	if (unknown == NULL)
-		query_run(&query, &page);
-	query_free(&query);
-	if (page.count > 1)
-		qsort(page.rows, page.count, sizeof(sim_row *), compare_id_texts);
-	for (size_t i = 0; i < page.count; i++)
+		reach_rows(table, filter, &rows);
+	if (rows.count > 1)
+		qsort(rows.rows, rows.count, sizeof(sim_row *), compare_id_texts);
+	for (size_t i = 0; i < rows.count; i++)
 		for (size_t j = 0; j < chosen.count; j++)
 		{
-			put_column(table, page.rows[i], &chosen.items[j], out);
+			put_column(table, rows.rows[i], &chosen.items[j], out);
 			buf_char(out, j + 1 < chosen.count ? '\t' : '\n');
 		}
 	buf_reserve(out, 0);
-	*count = page.count;
-	free(page.rows);
+	*count = rows.count;
+	rows_free(&rows);
 	free(all.items);
 	free(chosen.items);
 	return unknown;

@@ -107,6 +107,10 @@ add_filter(sim_query *query, const cat_filter *filter, const char *time)
 	{
 		case FILTER_UNHIDE:
 			return false;
+		case FILTER_ONLY:
+			conditions_add(&query->conditions, CONDITION_NONNULL,
+						   row_column(entity, entity->hide));
+			return false;
 		case FILTER_EQUALS:
 			conditions_add(&query->conditions, CONDITION_VALUE, column)->text =
 				sim_strdup(filter->value);
@@ -142,7 +146,7 @@ void
 query_filter(sim_query *query, const char *names, const char *time)
 {
 	const cat_entity *entity = query->table->entity;
-	bool		hide = entity->hide != NULL;
+	bool		hide = entity->hide != NULL && !query->unscoped;
 
 	while (names != NULL && *names)
 	{

@@ -21,6 +21,7 @@ typedef struct sim_query
 	const sim_rows *scope;		/* rows of a parent's edge; NULL: the collection */
 	sim_conditions conditions;
 	sim_ordering ordering;
+	bool		unscoped;		/* hidden rows as well */
 	bool		stale;			/* as a lagging replica sees it */
 	size_t		offset;
 	size_t		limit;

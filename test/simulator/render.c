@@ -6,7 +6,8 @@
  * Facts: ids are strings; stamps show whole seconds in UTC; fields[Type]
  * limits attributes and relationships, and some attributes only show when
  * named in it; types without relationships have no such key; records of lists
- * link only to themselves, single ones to each outbound edge, null when empty.
+ * link only to themselves, single ones to each outbound edge, null when empty;
+ * included copies of some types lack the references that their lists show.
  *
  * Owns: the shapes of a request.  Must never look at the query's conditions.
  *
@@ -136,11 +137,13 @@ put_self(sim_request *request, const sim_table *table, const sim_row *row, sim_b
 {
 	const cat_entity *entity = table->entity;
 
-	if (entity->collection != NULL)
+	if (entity->collection != NULL || entity->link != NULL)
 	{
 		buf_str(out, shape_of(request, entity)->root);
 		buf_char(out, '/');
-		buf_str(out, entity->collection);
+		buf_str(out, entity->collection ? entity->collection : entity->link);
+		if (entity->single)
+			return;
 	}
 	else if (entity->nested >= 0)
 	{
@@ -151,6 +154,8 @@ put_self(sim_request *request, const sim_table *table, const sim_row *row, sim_b
 			put_self(request, parents, parent, out);
 		buf_char(out, '/');
 		buf_str(out, entity->nested_edge);
+		if (!entity->nested_many)
+			return;
 	}
 	else
 	{
@@ -332,7 +337,7 @@ put_second_level(const sim_table *table, const sim_shape *shape,
  */
 static void
 put_relationships(sim_request *request, const sim_table *table, const sim_row *row,
-				  const sim_inclusion *inclusion, const sim_odd *odd, sim_buf *out)
+				  sim_form form, const sim_inclusion *inclusion, const sim_odd *odd, sim_buf *out)
 {
 	const cat_entity *entity = table->entity;
 	const sim_shape *shape = shape_of(request, entity);
@@ -345,10 +350,12 @@ put_relationships(sim_request *request, const sim_table *table, const sim_row *r
 	for (int i = 0; i < entity->to_one_count; i++)
 	{
 		const cat_to_one *to_one = &entity->to_one[i];
-		const char *type = to_one->alias ? to_one->alias : to_one->target_name;
+		const char *type = to_one->alias ? to_one->alias :
+			entity_target_type(entity, row_refs(row), i);
 		uint64_t	id = row_refs(row)[i];
 
-		if (to_one->hidden || to_one->silent || !shape_shows(shape, to_one->name))
+		if (to_one->hidden || to_one->silent || !shape_shows(shape, to_one->name) ||
+			(form == FORM_INCLUDED && entity->thin && i != entity->owner))
 			continue;
 		start_relationship(out, &first, to_one->name);
 		at = inclusion_of(inclusion, entity, to_one->name);
@@ -384,7 +391,8 @@ put_relationships(sim_request *request, const sim_table *table, const sim_row *r
 		else
 		{
 			edge_rows(table, row, i, &rows);
-			put_rows(out, &rows, edge->target_name, edge->many, aliases ? edge->name : NULL);
+			put_rows(out, &rows, edge->alias ? edge->alias : edge->target_name, edge->many,
+					 aliases ? edge->name : NULL);
 			rows_free(&rows);
 		}
 		buf_char(out, '}');
@@ -421,15 +429,15 @@ edge_is_empty(const sim_table *table, const sim_row *row, int edge)
  * put_links appends ,"links":{...}.
  */
 static void
-put_links(sim_request *request, const sim_table *table, const sim_row *row, bool single,
+put_links(sim_request *request, const sim_table *table, const sim_row *row, sim_form form,
 		  const sim_inclusion *inclusion, sim_buf *out)
 {
 	const cat_entity *entity = table->entity;
 
 	buf_add(out, ",\"links\":{", 10);
-	for (int i = 0; i < entity->edge_count && (single || inclusion != NULL); i++)
+	for (int i = 0; i < entity->edge_count && (form == FORM_SINGLE || inclusion != NULL); i++)
 	{
-		if (!single && inclusion_of(inclusion, entity, entity->edges[i].name) < 0)
+		if (form != FORM_SINGLE && inclusion_of(inclusion, entity, entity->edges[i].name) < 0)
 			continue;
 		buf_printf(out, "\"%s\":", entity->edges[i].name);
 		if (edge_is_empty(table, row, i))
@@ -459,7 +467,7 @@ put_links(sim_request *request, const sim_table *table, const sim_row *row, bool
  */
 void
 render_record(sim_request *request, const sim_table *table, const sim_row *row,
-			  bool single, const sim_inclusion *inclusion, sim_buf *out)
+			  sim_form form, const sim_inclusion *inclusion, sim_buf *out)
 {
 	const cat_entity *entity = table->entity;
 	const sim_odd *odd = table->odds ? odd_find(table, row->id) : NULL;
@@ -480,7 +488,7 @@ render_record(sim_request *request, const sim_table *table, const sim_row *row,
 		buf_add(out, "\",", 2);
 	}
 	put_attributes(shape_of(request, entity), row, odd, out);
-	put_relationships(request, table, row, inclusion, odd, out);
-	put_links(request, table, row, single, inclusion, out);
+	put_relationships(request, table, row, form, inclusion, odd, out);
+	put_links(request, table, row, form, inclusion, out);
 	buf_char(out, '}');
 }

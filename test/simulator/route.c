@@ -7,7 +7,8 @@
  * /{product}/v2/me                   the token's person
  * /{product}/v2/{collection}         a list
  * /{product}/v2/{collection}/{id}    a record, then /{edge} and /{id} in turn,
- *                                    as deep as the catalogue's edges lead
+ *                                    as deep as the catalogue's edges lead; after
+ *                                    an edge to one record its id may be left out
  *
  * Owns: nothing.  Must never answer with a record that the token may not see.
  *
@@ -19,7 +20,9 @@
 #include "route.h"
 
 #include "document.h"
+#include "documentation.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 /*
@@ -38,6 +41,8 @@ route_known(sim_request *request)
 										 strlen(request->segments[0]));
 	if (request->product < 0 || request->segment_count == 2)
 		return request->product >= 0;
+	if (documentation_asked(request))
+		return true;
 	collection = request->segments[2];
 	if (strcmp(collection, "me") == 0 && request->segment_count == 3)
 		return true;
@@ -47,6 +52,15 @@ route_known(sim_request *request)
 			strcmp(cat->entities[i].collection, collection) == 0)
 			return true;
 	return false;
+}
+
+/*
+ * is_served tells whether the version in use has an entity.
+ */
+static bool
+is_served(const sim_request *request, const cat_entity *entity)
+{
+	return entity->since == NULL || strcmp(entity->since, request->processed_version) <= 0;
 }
 
 /*
@@ -60,7 +74,8 @@ collection_table(const sim_request *request, const char *collection)
 	for (int i = 0; i < cat->entity_count; i++)
 		if (cat->entities[i].product == request->product &&
 			cat->entities[i].collection != NULL &&
-			strcmp(cat->entities[i].collection, collection) == 0)
+			strcmp(cat->entities[i].collection, collection) == 0 &&
+			is_served(request, &cat->entities[i]))
 			return org_table(request->org, i);
 	return NULL;
 }
@@ -125,12 +140,13 @@ answer_below(sim_request *request, sim_table *table, sim_row *row, size_t at)
 	{
 		int			number = entity_edge(table->entity, request->segments[at]);
 		const cat_edge *edge = number >= 0 ? &table->entity->edges[number] : NULL;
-		sim_parent	parent = {table, row};
+		sim_parent	parent = {table, row, edge};
 		sim_rows	rows = {0};
 		sim_table  *target;
 		sim_row    *next = NULL;
 
-		if (edge == NULL || edge->target < 0)
+		if (edge == NULL || edge->target < 0 ||
+			!is_served(request, &store_catalogue()->entities[edge->target]))
 			break;
 		target = org_table(request->org, edge->target);
 		if (target->forbidden)
@@ -146,15 +162,16 @@ answer_below(sim_request *request, sim_table *table, sim_row *row, size_t at)
 			rows_free(&rows);
 			return;
 		}
-		if (!edge->many && rows.count > 0)
-			next = rows.rows[0];
-		else if (edge->many)
+		if (edge->many || (at < request->segment_count &&
+						   isdigit((unsigned char) *request->segments[at])))
 		{
 			for (size_t i = 0; i < rows.count; i++)
 				if (rows.rows[i] == find_id(request, target, request->segments[at]))
 					next = rows.rows[i];
 			at++;
 		}
+		else if (rows.count > 0)
+			next = rows.rows[0];
 		rows_free(&rows);
 		if (next == NULL)
 			break;
@@ -175,12 +192,14 @@ answer_below(sim_request *request, sim_table *table, sim_row *row, size_t at)
 void
 route_answer(sim_request *request)
 {
-	sim_parent	nobody = {NULL, NULL};
+	sim_parent	nobody = {NULL, NULL, NULL};
 	sim_table  *table;
 	sim_row    *row;
 
 	if (!route_known(request))
 		document_not_found(request);
+	else if (documentation_asked(request))
+		documentation_answer(request);
 	else if (request->org->forbidden_products[request->product])
 		document_forbidden(request);
 	else if (request->segment_count == 2)
@@ -190,8 +209,12 @@ route_answer(sim_request *request)
 	else
 	{
 		table = collection_table(request, request->segments[2]);
-		if (table->forbidden)
+		if (table == NULL)
+			document_not_found(request);
+		else if (table->forbidden)
 			document_forbidden(request);
+		else if (request->segment_count == 3 && table->entity->single && table->count > 0)
+			document_single(request, table, table->rows[0], &nobody);
 		else if (request->segment_count == 3)
 			document_list(request, table, NULL, &nobody);
 		else if ((row = find_id(request, table, request->segments[3])) == NULL)

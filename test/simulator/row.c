@@ -219,6 +219,20 @@ compare_texts(const char *a, size_t alen, const char *b, size_t blen)
 }
 
 /*
+ * entity_target_type returns the type that a to-one points to in a row with
+ * these to-ones.
+ */
+const char *
+entity_target_type(const cat_entity *entity, const uint64_t *refs, int to_one)
+{
+	const cat_to_one *t = &entity->to_one[to_one];
+
+	if (t->generator == TARGET_EITHER)
+		t = &entity->to_one[refs[t->a] ? t->a : t->b];
+	return t->target_name;
+}
+
+/*
  * row_compare orders two rows by one column, nulls first, without a tie-break.
  */
 int

@@ -17,6 +17,7 @@
 #include "service.h"
 
 #include "document.h"
+#include "documentation.h"
 #include "mutate.h"
 #include "route.h"
 #include "stats.h"
@@ -193,6 +194,9 @@ fail_on_purpose(sim_request *request)
 		case FAULT_504:
 			html(request, 504, "504 Gateway Time-out");
 			break;
+		case FAULT_400:
+			document_error(request, 400, NULL, "Bad Request", "A parameter is invalid");
+			break;
 		case FAULT_403:
 			document_forbidden(request);
 			break;
@@ -247,14 +251,14 @@ service_admit(sim_request *request)
 	rate = request->org ? &request->org->rate : &stats_anonymous;
 	request->rate = rate_count(rate, stamp_monotonic(),
 							   request_number(request, "offset", 0) > DEEP_OFFSET, !known);
-	if (request->org == NULL)
+	if (request->org == NULL && !documentation_asked(request))
 		unauthorized(request);
-	else if (request->rate.rejected)
+	else if (request->org != NULL && request->rate.rejected)
 	{
 		stats_rejected(request);
 		too_many(request, request->rate.count, rate_settings.retry_after, request->rate.wait);
 	}
-	else if ((request->fault = fault_take(request->url, request->org->name)) != NULL)
+	else if ((request->fault = fault_take(request->url, request->org ? request->org->name : NULL)) != NULL)
 	{
 		request->fault_kind = request->fault->kind;
 		fail_on_purpose(request);

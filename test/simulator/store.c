@@ -69,13 +69,13 @@ org_clear(sim_org *org)
 		table->org = org;
 		table->entity = &the_catalogue->entities[i];
 	}
-	org->generated = false;
+	memset(org->generated, 0, sizeof(bool) * (size_t) the_catalogue->product_count);
 	org->changes = org->batches = 0;
 }
 
 /*
- * org_create makes an organisation, or starts an existing one anew.  Its
- * records are generated when first looked at.
+ * org_create makes an organisation, or starts an existing one anew.  The
+ * records of a product are generated when first looked at.
  */
 sim_org *
 org_create(const char *name, uint64_t seed, size_t people)
@@ -97,6 +97,7 @@ org_create(const char *name, uint64_t seed, size_t people)
 		org->id = ORG_ID_BASE + ++org_count;
 		org->tables = sim_alloc0(sizeof(sim_table) * (size_t) the_catalogue->entity_count);
 		org->forbidden_products = sim_alloc0(sizeof(bool) * (size_t) the_catalogue->product_count);
+		org->generated = sim_alloc0(sizeof(bool) * (size_t) the_catalogue->product_count);
 		map_get(&orgs_by_client, org->client)->value = org;
 		*(last_org ? &last_org->next : &first_org) = org;
 		last_org = org;
@@ -158,6 +159,7 @@ store_stop(void)
 		rate_free(&org->rate);
 		free(org->tables);
 		free(org->forbidden_products);
+		free(org->generated);
 		free(org->name);
 		free(org->client);
 		free(org->secret);
@@ -170,16 +172,19 @@ store_stop(void)
 }
 
 /*
- * org_table returns an entity's table, generating the organisation if nobody
- * has looked at it yet.
+ * org_table returns an entity's table, generating its product's records if
+ * nobody has looked at them yet.  Nothing crosses products, so it makes no
+ * difference which one is looked at first.
  */
 sim_table *
 org_table(sim_org *org, int entity)
 {
-	if (!org->generated)
+	int			product = the_catalogue->entities[entity].product;
+
+	if (!org->generated[product])
 	{
-		org->generated = true;	/* first: generation looks tables up itself */
-		generate_org(org);
+		org->generated[product] = true; /* first: generation looks tables up itself */
+		generate_product(org, product);
 	}
 	return &org->tables[entity];
 }

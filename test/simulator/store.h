@@ -47,6 +47,7 @@ typedef struct sim_table
 	size_t		count;
 	size_t		cap;
 	uint32_t	next_position;
+	size_t		initial;		/* rows that were generated */
 	struct sim_view *views;
 	struct sim_odd *odds;
 	bool		ignore_where;
@@ -65,7 +66,7 @@ typedef struct sim_org
 	uint64_t	id;
 	uint64_t	seed;
 	size_t		people;
-	bool		generated;
+	bool	   *generated;		/* per product */
 	int			visible_percent;
 	bool	   *forbidden_products;
 	sim_table  *tables;			/* one per catalogue entity */
@@ -101,6 +102,8 @@ extern sim_column row_column(const cat_entity *entity, const char *name);
 extern bool row_number(const cat_entity *entity, const sim_row *row,
 					   sim_column column, int64_t *number);
 extern cat_type row_column_type(const cat_entity *entity, sim_column column);
+extern const char *entity_target_type(const cat_entity *entity,
+									  const uint64_t *refs, int to_one);
 extern int	row_compare(const cat_entity *entity, const sim_row *a,
 						const sim_row *b, sim_column column);
 

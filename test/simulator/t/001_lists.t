@@ -123,7 +123,8 @@ is_deeply([ map { $_->{id} } @{ $household->{relationships}{people}{data} } ],
 	[ $sim->ids("/people/v2/households/$household->{id}/people") ], 'a household always names its people');
 is($household->{attributes}{primary_contact_id}, $household->{relationships}{primary_contact}{data}{id},
 	'primary contact twice');
-is($sim->get("$people/$member/notes")->{status}, 404, 'an edge to an entity that is not there');
+is($sim->get("$people/$member/name_suffix")->{status}, 404, 'an edge to one record that leads nowhere');
+is($sim->get("$people/$member/shoes")->{status}, 404, 'an edge that is not there');
 is($sim->get("$people/1/emails")->{status}, 404, 'nested list of a parent that is gone');
 is($sim->stop, 0, 'clean exit');
 done_testing();

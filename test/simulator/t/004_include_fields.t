@@ -22,12 +22,14 @@ $page = $sim->list("$people?per_page=100&include=primary_campus,school,social_pr
 my %types;
 $types{"$_->{type}$_->{id}"}++ for @{ $page->{included} };
 is(scalar(grep { $_ > 1 } values %types), 0, 'included holds each record once');
-is(scalar keys %types, 3, 'three campuses');
+is(scalar(grep { /^Campus/ } keys %types), 3, 'three campuses');
+cmp_ok(scalar(grep { /^SocialProfile/ } keys %types), '>', 3, 'and what some people have');
 my ($with) = grep { $_->{relationships}{primary_campus}{data} } @{ $page->{data} };
 is($with->{relationships}{primary_campus}{data}{type}, 'PrimaryCampus', 'alias type in the relationship');
-is($page->{included}[0]{type}, 'Campus', 'real type in included');
+my $campus = $with->{relationships}{primary_campus}{data}{id};
+is(scalar(grep { $_->{type} eq 'Campus' && $_->{id} eq $campus } @{ $page->{included} }), 1, 'real type in included');
 is($with->{relationships}{school}{data}, undef, 'an empty to-one include');
-is_deeply($with->{relationships}{social_profiles}{data}, [], 'an empty to-many include');
+cmp_ok(scalar(grep { !@{ $_->{relationships}{social_profiles}{data} } } @{ $page->{data} }), '>', 0, 'an empty to-many include');
 
 # Two levels
 $page = $sim->list("$people?per_page=30&include=households.people");

@@ -34,7 +34,7 @@ sub raw
 my %simple = (
 	'429' => [ 429, qr/json/ ], '500' => [ 500, qr/json/ ], '502_html' => [ 502, qr/html/ ],
 	'503' => [ 503, qr/html/ ], '504' => [ 504, qr/html/ ], '403' => [ 403, qr/json/ ],
-	'403_html' => [ 403, qr/html/ ], '401' => [ 401, qr/json/ ], '404' => [ 404, qr/json/ ]);
+	'403_html' => [ 403, qr/html/ ], '400' => [ 400, qr/json/ ], '401' => [ 401, qr/json/ ], '404' => [ 404, qr/json/ ]);
 for my $kind (sort keys %simple)
 {
 	fault($kind, 'count=2');
@@ -59,6 +59,11 @@ is($sim->get($path)->{status}, 200, 'another path does not meet it');
 is($sim->get('/people/v2/emails?offset=2')->{status}, 500, 'count=0: until cleared') for 1 .. 3;
 $sim->post('fault/clear');
 is($sim->get('/people/v2/emails')->{status}, 200, 'cleared');
+
+$sim->post('fault?path=/people/v2/emails&contains=include&kind=504&count=0');
+is(join(',', map { $sim->get("/people/v2/emails?$_")->{status} } 'offset=2', 'per_page=2&include=person'), '200,504',
+	'only requests that hold a text');
+$sim->post('fault/clear');
 
 # Spoiled bodies
 fault('truncated_json');

@@ -5,39 +5,12 @@ use utf8;
 use Test::More;
 use Digest::MD5 qw(md5_hex);
 use Encode qw(encode decode);
-use JSON::PP;
 use Simulator;
 
 my $sim = Simulator->new(people => 250, 'rate-limit' => 0);
 my %paths = (Person => 'people', Email => 'emails', PhoneNumber => 'phone_numbers', Address => 'addresses',
 	Household => 'households', Campus => 'campuses', MaritalStatus => 'marital_statuses', NamePrefix => 'name_prefixes',
 	Tab => 'tabs', FieldDefinition => 'field_definitions', FieldDatum => 'field_data', PersonMerger => 'person_mergers');
-
-# canonical writes JSON as jsonb prints it.
-sub canonical
-{
-	my ($value) = @_;
-	if (ref $value eq 'HASH')
-	{
-		my @keys = sort { length(encode('UTF-8', $a)) <=> length(encode('UTF-8', $b)) || $a cmp $b } keys %$value;
-		return '{' . join(', ', map { JSON::PP->new->allow_nonref->encode($_) . ': ' . canonical($value->{$_}) } @keys) . '}';
-	}
-	return '[' . join(', ', map { canonical($_) } @$value) . ']' if ref $value eq 'ARRAY';
-	return JSON::PP->new->allow_nonref->encode($value);
-}
-
-# printed writes an attribute as COPY does.
-sub printed
-{
-	my ($value, $type) = @_;
-	return '\N' unless defined $value;
-	if ($type eq 'timestamptz') { $value =~ s/T/ /; $value =~ s/Z$/+00/; }
-	elsif ($type eq 'boolean') { $value = $value ? 't' : 'f'; }
-	elsif ($type eq 'jsonb') { $value = canonical($value); }
-	elsif ($type eq 'text[]') { $value = '{' . join(',', map { $_->{id} } @$value) . '}'; }
-	$value =~ s/\\/\\\\/g;
-	return $value;
-}
 
 for my $entity (sort keys %paths)
 {
@@ -55,14 +28,14 @@ for my $entity (sort keys %paths)
 			if ($name eq 'id') { $row{$name} = $record->{id}; }
 			elsif ($name =~ /^(.*)_ids$/ && $record->{relationships}{$1})
 			{
-				$row{$name} = printed($record->{relationships}{$1}{data}, $type);
+				$row{$name} = Simulator::printed($record->{relationships}{$1}{data}, $type);
 			}
 			elsif ($name =~ /^(.*)_(id|type)$/ && $record->{relationships}{$1})
 			{
-				$row{$name} = printed($record->{relationships}{$1}{data}{$2}, 'text');
+				$row{$name} = Simulator::printed($record->{relationships}{$1}{data}{$2}, 'text');
 				$row{$name} = 'Campus' if $name eq 'primary_campus_type';
 			}
-			else { $row{$name} = printed($record->{attributes}{$name}, $type); }
+			else { $row{$name} = Simulator::printed($record->{attributes}{$name}, $type); }
 		}
 		$wanted{ $record->{id} } = join("\t", map { $row{$_} } @shown);
 	}

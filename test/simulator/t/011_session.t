@@ -12,12 +12,33 @@ for my $path ("$people?per_page=100&order=-last_name,updated_at", "$people?inclu
 	"$people?where[updated_at][gte]=2015-01-01T00:00:00Z&order=updated_at", "$people?where[search_name_or_email]=a",
 	"$people?where[updated_at][gte]=2015-01-01T00:00:00Z&where[status]=active", "$people?filter=admins,created_since&time=2015-01-01",
 	"$people?fields[Person]=name,mfa_configured&offset=30001", '/people/v2/field_data?include=tab,field_definition',
-	'/people/v2', '/people/v2/me', '/current/v2/me?include=organization')
+	'/people/v2', '/people/v2/me', '/current/v2/me?include=organization', '/people/v2/stats',
+	'/people/v2/lists?include=rules.conditions,people,star&order=-updated_at', '/calendar/v2/calendars',
+	'/services/v2/media?include=attachments.zooms&filter=archived', '/services/v2/teams?include=people,service_types',
+	'/giving/v2/donations?include=labels,refund.designation_refunds&where[payment_method]=card',
+	'/groups/v2/events?include=group,location&filter=upcoming', '/check-ins/v2/check_ins?include=event_times,locations')
 {
 	is($sim->get($path)->{status}, 200, $path);
 }
 my ($id, $second, $third) = $sim->ids($people);
 is($sim->get("$people/$id/$_")->{status}, 200, "nested $_") for qw(emails household_memberships households);
+my ($type) = $sim->ids('/services/v2/service_types');
+for my $plan ($sim->ids("/services/v2/service_types/$type/unscoped_plans"))
+{
+	is($sim->get("/services/v2/service_types/$type/plans/$plan/$_")->{status}, 200, "$_ of a plan")
+	  for qw(items team_members attachments);
+}
+ok($sim->get("/giving/v2/donations/$_/refund")->{status} =~ /^(?:200|404)$/, 'a refund or none') for $sim->ids('/giving/v2/donations');
+like($sim->look('entities'), qr/^services\tZoom\tnested\t[1-9]/m, 'entities');
+for my $entity (qw(services.Zoom giving.DesignationRefund groups.Owner calendar.ContainingResource services.Attachment))
+{
+	$sim->look("oracle?org=org1&entity=$entity");
+	$sim->look("oracle/columns?entity=$entity");
+}
+for my $op (qw(insert update delete))
+{
+	$sim->post("mutate?org=org1&entity=$_&op=$op") for qw(giving.Refund services.Plan groups.Group people.Workflow);
+}
 is($sim->get('/people/v2/nonsense')->{status}, 404, 'unknown');
 is($sim->request('GET', $people)->{status}, 401, 'no token');
 $sim->post("mutate?org=org1&entity=Person&op=$_&count=10") for qw(insert update touch delete restore);

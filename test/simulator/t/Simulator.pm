@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use utf8;
 
+use Encode qw(encode);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
@@ -145,6 +146,32 @@ sub oracle
 		push @rows, \%row;
 	}
 	return @rows;
+}
+
+# canonical writes JSON as jsonb prints it.
+sub canonical
+{
+	my ($value) = @_;
+	if (ref $value eq 'HASH')
+	{
+		my @keys = sort { length(encode('UTF-8', $a)) <=> length(encode('UTF-8', $b)) || $a cmp $b } keys %$value;
+		return '{' . join(', ', map { JSON::PP->new->allow_nonref->encode($_) . ': ' . canonical($value->{$_}) } @keys) . '}';
+	}
+	return '[' . join(', ', map { canonical($_) } @$value) . ']' if ref $value eq 'ARRAY';
+	return JSON::PP->new->allow_nonref->encode($value);
+}
+
+# printed writes an attribute as COPY does.
+sub printed
+{
+	my ($value, $type) = @_;
+	return '\N' unless defined $value;
+	if ($type eq 'timestamptz') { $value =~ s/T/ /; $value =~ s/Z$/+00/; }
+	elsif ($type eq 'boolean') { $value = $value ? 't' : 'f'; }
+	elsif ($type eq 'jsonb') { $value = canonical($value); }
+	elsif ($type eq 'text[]') { $value = '{' . join(',', map { $_->{id} } @$value) . '}'; }
+	$value =~ s/\\/\\\\/g;
+	return $value;
 }
 
 1;
