@@ -13,6 +13,8 @@ SQL_PIECES = \
 	sql/20_manifest.sql \
 	sql/21_manifest_data.sql \
 	sql/30_functions.sql \
+	sql/35_manifest_functions.sql \
+	sql/36_discovery.sql \
 	sql/40_views.sql \
 	sql/50_privileges.sql
 

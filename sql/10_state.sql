@@ -39,9 +39,10 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'check')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'check', 'probe', 'refresh')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
+	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out
 	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile')),
 	execution text NOT NULL CHECK (execution IN ('sequential', 'parallel', 'hybrid')),
 	priority int NOT NULL DEFAULT 0,
@@ -74,6 +75,8 @@ CREATE TABLE sync_engine.job (
 	wave int NOT NULL DEFAULT 0,
 	unmet int NOT NULL DEFAULT 0,			-- dependencies that have not ended
 	joined_job_id bigint,					-- its result becomes this job's
+	folded_into bigint,						-- the job whose pages bring its records along
+	via text,								-- by which way they came along
 	lane bigint,							-- the lane that holds it
 	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
@@ -99,10 +102,11 @@ COMMENT ON TABLE sync_engine.job IS 'One entity within a run, with its checkpoin
 
 CREATE INDEX job_run ON sync_engine.job (run_id);
 CREATE INDEX job_claimable ON sync_engine.job (priority DESC, job_id)
-	WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL;
+	WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL AND folded_into IS NULL;
 CREATE UNIQUE INDEX job_running ON sync_engine.job (org, product, entity) WHERE status = 'running';
 CREATE INDEX job_queued ON sync_engine.job (org, product, entity) WHERE status = 'queued';
 CREATE INDEX job_joined ON sync_engine.job (joined_job_id) WHERE joined_job_id IS NOT NULL;
+CREATE INDEX job_folded ON sync_engine.job (folded_into) WHERE folded_into IS NOT NULL;
 
 CREATE TABLE sync_engine.job_dependency (
 	job_id bigint NOT NULL REFERENCES sync_engine.job ON DELETE CASCADE,
@@ -142,10 +146,25 @@ CREATE TABLE sync_engine.sync_state (
 	last_finished_at timestamptz,
 	last_success_at timestamptz,
 	rows bigint NOT NULL DEFAULT 0,			-- live rows in the data table
+	total bigint,							-- records, as the API last counted them
+	counted_at timestamptz,
 	strategy_note text,						-- why the manifest's strategy was not used
 	PRIMARY KEY (org, product, entity)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE sync_engine.sync_state IS 'Per organisation and entity: how fresh the copy is';
+
+CREATE TABLE sync_engine.walk_ledger (
+	org text NOT NULL,
+	product text NOT NULL,
+	entity text NOT NULL,
+	parent_id text NOT NULL,				-- the path's last parameter
+	job_id bigint NOT NULL,					-- that was there last
+	outcome text NOT NULL CHECK (outcome IN ('read', 'forbidden', 'cut short')),
+	records bigint NOT NULL,				-- in that list
+	walked_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (org, product, entity, parent_id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE sync_engine.walk_ledger IS 'Parents whose lists were walked: one that was not walked yet differs from one that has no children';
 
 CREATE TABLE sync_engine.dead_letter (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -173,9 +192,10 @@ CREATE TABLE sync_engine.schema_change (
 	json_type text NOT NULL,
 	first_seen_at timestamptz NOT NULL DEFAULT now(),
 	run_id bigint NOT NULL,
+	promoted_at timestamptz,
 	PRIMARY KEY (product, entity, attribute, org)
 );
-COMMENT ON TABLE sync_engine.schema_change IS 'Attributes that the API sent and the manifest does not know; their values are in _extra';
+COMMENT ON TABLE sync_engine.schema_change IS 'Attributes that the API sent and the manifest does not know; their values are in _extra until sync_promote makes columns of them';
 
 -- Every lane takes a number once.  It keys the lane's session lock and is
 -- never used again, so a lock that is free proves that its lane is gone.

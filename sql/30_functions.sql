@@ -46,6 +46,34 @@ RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'sync_cancel';
 COMMENT ON FUNCTION @extschema@.sync_cancel(bigint)
 	IS 'Cancels a run that has not ended; whether there was something to cancel';
 
+CREATE FUNCTION @extschema@.sync_plan(org text, entities text[] DEFAULT NULL, mode text DEFAULT 'auto')
+RETURNS TABLE (wave int, product text, entity text, mode text, strategy text, via text, hard text[], soft text[],
+	records bigint, requests bigint, duration interval, reason text)
+LANGUAGE c AS 'MODULE_PATHNAME', 'sync_plan';
+COMMENT ON FUNCTION @extschema@.sync_plan(text, text[], text)
+	IS 'What a run would do: order, way and cost of each entity; lets the API count the lists, one request each';
+
+CREATE FUNCTION @extschema@.sync_create_tables(entities text[])
+RETURNS SETOF regclass LANGUAGE c AS 'MODULE_PATHNAME', 'sync_create_tables';
+COMMENT ON FUNCTION @extschema@.sync_create_tables(text[])
+	IS 'Makes the data tables and views of entities now, so that they can be partitioned or granted before the first sync';
+
+CREATE FUNCTION @extschema@.sync_promote(entity text, attribute text, type text DEFAULT NULL)
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'sync_promote';
+COMMENT ON FUNCTION @extschema@.sync_promote(text, text, text)
+	IS 'Makes a column of an attribute that the manifest does not know, and fills it from _extra; returns how many rows have a value in it';
+
+CREATE FUNCTION @extschema@.sync_dependency_graph(entities text[] DEFAULT NULL, format text DEFAULT 'text')
+RETURNS text LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'sync_dependency_graph';
+COMMENT ON FUNCTION @extschema@.sync_dependency_graph(text[], text)
+	IS 'The order in which entities are synced, as text, mermaid or dot; NULL = all that can be';
+
+CREATE FUNCTION @extschema@.sync_manifest_refresh(org text, product text DEFAULT NULL, apply boolean DEFAULT false)
+RETURNS TABLE (product text, entity text, change text, name text, documented text, manifest text)
+LANGUAGE c AS 'MODULE_PATHNAME', 'sync_manifest_refresh';
+COMMENT ON FUNCTION @extschema@.sync_manifest_refresh(text, text, boolean)
+	IS 'Reads the API''s documentation, one request a vertex: how it differs from the manifest; applied on request';
+
 CREATE FUNCTION sync_engine.live_jobs(OUT job_id bigint, OUT lane_pid int, OUT fetched bigint, OUT expected bigint,
 	OUT requests bigint, OUT in_flight int, OUT waiting_for text)
 RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'sync_engine_live_jobs';

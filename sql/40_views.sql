@@ -7,6 +7,7 @@ COMMENT ON VIEW @extschema@.sync_orgs IS 'Organisations, and why one is stopped'
 
 CREATE VIEW @extschema@.sync_jobs WITH (security_invoker = true) AS
 SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.strategy, j.wave,
+	j.via,
 	s.run_id AS joined_run_id, j.attempts, j.pages, j.expected,
 	j.fetched, j.inserted, j.updated, j.unchanged, j.deleted, j.dead_lettered, j.requests,
 	j.started_at, j.finished_at, j.finished_at - j.started_at AS duration,
@@ -58,7 +59,7 @@ SELECT coalesce(s.org, j.org) AS org, coalesce(s.product, j.product) AS product,
 	s.strategy_note, s.error
 FROM sync_engine.sync_state s
 FULL JOIN (SELECT DISTINCT ON (org, product, entity) org, product, entity, status, started_at, error
-	FROM sync_engine.job WHERE status IN ('queued', 'running') AND strategy <> 'check'
+	FROM sync_engine.job WHERE status IN ('queued', 'running') AND strategy NOT IN ('check', 'probe', 'refresh')
 	ORDER BY org, product, entity, status = 'running' DESC, job_id) j
 	ON (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
 LEFT JOIN sync_engine.org o ON o.org = coalesce(s.org, j.org);
@@ -70,5 +71,9 @@ FROM sync_engine.dead_letter;
 COMMENT ON VIEW @extschema@.sync_dead_letters IS 'Records that could not be stored; closed_at is set once a later sync brought the record in';
 
 CREATE VIEW @extschema@.sync_schema_changes WITH (security_invoker = true) AS
-SELECT org, product, entity, attribute, json_type, first_seen_at, run_id FROM sync_engine.schema_change;
-COMMENT ON VIEW @extschema@.sync_schema_changes IS 'Attributes that the API sent and the manifest does not know; their values are in _extra';
+SELECT c.org, c.product, c.entity, c.attribute, c.json_type, c.first_seen_at, c.run_id,
+	-- who deletes the row from the manifest has an unknown attribute again
+	CASE WHEN EXISTS (SELECT FROM sync_engine.manifest_attribute m
+		WHERE (m.product, m.entity, m.attribute) = (c.product, c.entity, c.attribute)) THEN c.promoted_at END AS promoted_at
+FROM sync_engine.schema_change c;
+COMMENT ON VIEW @extschema@.sync_schema_changes IS 'Attributes that the API sent and the manifest does not know; their values are in _extra until sync_promote makes columns of them';

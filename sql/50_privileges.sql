@@ -16,7 +16,7 @@ END $$;
 GRANT USAGE ON SCHEMA sync_engine TO pg_monitor;
 GRANT SELECT ON sync_engine.org, sync_engine.run, sync_engine.job, sync_engine.job_dependency,
 	sync_engine.activity, sync_engine.sync_state, sync_engine.product_access, sync_engine.schema_change,
-	sync_engine.manifest_product, sync_engine.manifest_entity, sync_engine.manifest_attribute,
+	sync_engine.walk_ledger, sync_engine.manifest_product, sync_engine.manifest_entity, sync_engine.manifest_attribute,
 	sync_engine.manifest_relationship, sync_engine.manifest_edge TO pg_monitor;
 GRANT EXECUTE ON FUNCTION sync_engine.live_jobs() TO pg_monitor;
 GRANT SELECT ON @extschema@.sync_orgs, @extschema@.sync_jobs, @extschema@.sync_runs, @extschema@.sync_activities,

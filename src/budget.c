@@ -122,3 +122,20 @@ budget_abandon(uint64 key, GovTime sent_at)
 		governor_abandon(&slot->governor, now, sent_at);
 	LWLockRelease(shared->lock);
 }
+
+double
+budget_rate(uint64 key)
+{
+	double		rate = 0;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < guc_max_credentials; i++)
+	{
+		const GovernorState *governor = &shared->budgets[i].governor;
+
+		if (shared->budgets[i].key == key && governor->period > 0)
+			rate = governor->limit * 1e6 / governor->period;
+	}
+	LWLockRelease(shared->lock);
+	return rate;
+}

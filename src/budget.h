@@ -23,4 +23,7 @@ extern GovernorDecision budget_admit(uint64 key, GovernorRequest request, GovTim
 extern void budget_response(uint64 key, const GovernorResponse *response);
 extern void budget_abandon(uint64 key, GovTime sent_at);
 
+/* Requests a second that the server allows, as far as it told; else 0. */
+extern double budget_rate(uint64 key);
+
 #endif							/* SYNC_ENGINE_BUDGET_H */

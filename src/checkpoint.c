@@ -83,6 +83,8 @@ checkpoint_format(const Checkpoint *checkpoint)
 						 checkpoint->key, checkpoint->ties);
 	if (checkpoint->plain)
 		appendStringInfoString(&out, " plain=1");
+	if (checkpoint->verify)
+		appendStringInfoString(&out, " verify=1");
 	if (checkpoint->parent != NULL)
 	{
 		appendStringInfoString(&out, checkpoint->parent_done ? " after=" : " parent=");
@@ -129,6 +131,8 @@ checkpoint_parse(const char *text)
 			checkpoint->ties = strtoll(value, NULL, 10);
 		else if (IS_NAMED("plain"))
 			checkpoint->plain = true;
+		else if (IS_NAMED("verify"))
+			checkpoint->verify = true;
 		else if (IS_NAMED("parent") || IS_NAMED("after"))
 		{
 			checkpoint->parent = parse_id(value, end);

@@ -52,6 +52,8 @@ typedef struct Checkpoint
 	int			n_tail;
 	char	   *tail[CHECKPOINT_TAIL];	/* their ids, the last row's last */
 	bool		plain;			/* the server ignores order or filter */
+	bool		verify;			/* the records came with another list's pages: count
+								 * them before the list itself is read */
 	char	   *parent;			/* walk: the parent whose list is read, or NULL */
 	bool		parent_done;	/* walk: its list has been read */
 	int64		back;			/* rows to step back; not stored */

@@ -14,10 +14,57 @@
 #include "catalog/pg_type.h"
 #include "dead_letter.h"
 #include "session.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/resowner.h"
+
+/*
+ * private_attributes: those whose values must not be kept as they came, as an
+ * array of text; *n of them.
+ */
+static Datum
+private_attributes(const Entity *entity, int *n)
+{
+	Datum	   *names = palloc(sizeof(Datum) * Max(entity->n_columns, 1));
+
+	*n = 0;
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		if (entity->columns[i].privacy != PRIVACY_KEEP)
+			names[(*n)++] = CStringGetTextDatum(entity->columns[i].member);
+	}
+	return PointerGetDatum(construct_array(names, *n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * without_private: a payload less the attributes that must not be kept.  What
+ * is not laid out as a record cannot be sorted through, and goes as a whole.
+ */
+static Datum
+without_private(const Entity *entity, Datum payload)
+{
+	static Statement strip = {
+		"SELECT CASE WHEN jsonb_typeof($1) <> 'object' THEN NULL "
+		"  WHEN jsonb_typeof($1->'attributes') = 'object' "
+		"  THEN jsonb_set($1, '{attributes}', ($1->'attributes') - $2) "
+		"  ELSE $1 - 'attributes' END",
+		2, {JSONBOID, TEXTARRAYOID}
+	};
+	int			n;
+	Datum		args[2] = {payload, private_attributes(entity, &n)};
+	bool		isnull;
+	Datum		stripped;
+
+	if (n == 0)
+		return payload;
+	(void) statement_run(&strip, args, NULL);
+	stripped = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	return stripped;
+}
 
 /*
  * payload_jsonb: the payload as jsonb; as a JSON string of its text where
@@ -79,7 +126,7 @@ dead_letter_add(const char *org, const Entity *entity, int64 run_id, int64 job_i
 	args[2] = CStringGetTextDatum(entity->name);
 	args[3] = letter->record_id ? CStringGetTextDatum(letter->record_id) : (Datum) 0;
 	nulls[3] = letter->record_id ? ' ' : 'n';
-	args[4] = payload_jsonb(letter->payload);
+	args[4] = without_private(entity, payload_jsonb(letter->payload));
 	args[5] = CStringGetTextDatum(letter->reason);
 	args[6] = CStringGetTextDatum(letter->sqlstate);
 	args[7] = Int64GetDatum(run_id);

@@ -32,6 +32,10 @@
 /* a record that the API sent is no sound resource object */
 #define SQLSTATE_BAD_RECORD		"SE006"
 
+/* HTTP answers are SE and their status; these two mean «nothing for this token» */
+#define SQLSTATE_NO_ACCESS		"SE403"
+#define SQLSTATE_NO_SUCH_LIST	"SE404"
+
 #define ERRCODE_SYNC_ORG_STOPPED		MAKE_SQLSTATE('S', 'E', '0', '0', '2')
 
 #endif							/* SYNC_ENGINE_ERRORS_H */

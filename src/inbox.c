@@ -112,6 +112,7 @@ inbox_request_run(const RunRequest *request)
 	memcpy(slot->request, packed, out - packed);
 	slot->role = request->role;
 	slot->priority = request->priority;
+	slot->everything = request->everything;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	slot->state = WAITER_REQUESTED;
@@ -165,7 +166,7 @@ static int64
 enqueue(const WaiterSlot *copy)
 {
 	const char *part = copy->request;
-	RunRequest	request = {.priority = copy->priority,.role = copy->role};
+	RunRequest	request = {.priority = copy->priority,.everything = copy->everything,.role = copy->role};
 
 #define NEXT_PART()	(part += strlen(part) + 1)
 	request.kind = part;

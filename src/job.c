@@ -17,6 +17,8 @@
 #include "common/pg_prng.h"
 #include "errors.h"
 #include "job.h"
+#include "job_fold.h"
+#include "job_inquiry.h"
 #include "session.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -83,40 +85,51 @@ start(Job *job)
 	job->claim.org = pstrdup(claim->org);
 	job->claim.product = pstrdup(claim->product);
 	job->claim.entity = pstrdup(claim->entity);
-	job->position = "";
+	job->position = pstrdup("");
 
 	job->org = org_load(job->claim.org, &failure);
 	if (job->org == NULL)
 		return fail_at_start(job, &failure);
 
-	job->entity = job->is_check ? manifest_load_product(claim->product) :
-		manifest_load(claim->product, claim->entity);
+	if (job->inquiry != NULL)
+		job->inquiry->begin(job);
+	else
+		job->entity = manifest_load(claim->product, claim->entity);
 	if (job->entity == NULL || job->entity->path == NULL)
 	{
 		failure = (Failure) {"42704", "the manifest does not have the entity any more", NULL};
 		return fail_at_start(job, &failure);
 	}
-
-	if (!job->is_check)
+	if (job->inquiry == NULL)
 	{
 		job->keyset = job->entity->keyset_key != NULL;
 		job->table = tables_ensure(job->entity);
-		if (job->entity->parent != NULL)
-			(void) tables_ensure(manifest_load(job->entity->product, job->entity->parent));
 		job->writer = writer_create(job->entity, job->org->name, job->table,
 									claim->run_id, claim->job_id);
-		/* only now: the position of a table that is made anew is the beginning */
-		job->position = queue_job_position(claim->job_id);
-		checkpoint = checkpoint_parse(job->position);
-		if (checkpoint->parent != NULL)
-		{
-			job->last_parent = pstrdup(checkpoint->parent);
-			if (!checkpoint->parent_done)
-				job->parents = list_make1(pstrdup(checkpoint->parent));
-		}
 	}
 	MemoryContextSwitchTo(transaction_context);
 	session_commit(durable);
+
+	if (job->inquiry == NULL)
+	{
+		fold_start(job);
+		/* only now: the position of a table that is made anew is the beginning */
+		if (!session_begin("reading a checkpoint"))
+		{
+			job_free(job);
+			return NULL;
+		}
+		transaction_context = MemoryContextSwitchTo(context);
+		job->position = queue_job_position(claim->job_id);
+		checkpoint = checkpoint_parse(job->position);
+		if (job->entity->parent != NULL)
+		{
+			(void) tables_ensure(manifest_load(job->entity->product, job->entity->parent));
+			job->walk = walk_create(job->entity, job->org->name, claim->job_id, checkpoint->parent);
+		}
+		MemoryContextSwitchTo(transaction_context);
+		session_commit(durable);
+	}
 
 	live->run_id = claim->run_id;
 	live->fetched = claim->fetched;
@@ -140,7 +153,7 @@ job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
 	job->live = live;
 	job->total = -1;
 	job->per_page = JOB_PER_PAGE;
-	job->is_check = strcmp(claim->strategy, "check") == 0;
+	job->inquiry = inquiry_find(claim->strategy);
 	PG_TRY();
 	{
 		started = start(job);
@@ -152,6 +165,27 @@ job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
 	}
 	PG_END_TRY();
 	return started;
+}
+
+void
+job_add_request(Job *job, int64 offset, WalkParent *parent)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+	PageRequest *request = palloc0(sizeof(PageRequest));
+
+	request->job = job;
+	request->state = REQUEST_PLANNED;
+	request->offset = offset;
+	request->parent = parent;
+	if (job->n_window == 0)
+	{
+		request->attempts = job->next_attempts;
+		request->not_before = job->next_not_before;
+		job->next_attempts = 0;
+		job->next_not_before = 0;
+	}
+	job->window[job->n_window++] = request;
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -173,17 +207,21 @@ job_drop_window(Job *job)
 	for (int i = job->n_window - 1; i >= 0; i--)
 	{
 		/* its parent is to be asked again, before those that follow */
-		if (job->window[i]->parent != NULL &&
-			(job->parents == NIL || strcmp(linitial(job->parents), job->window[i]->parent) != 0))
-		{
-			MemoryContext old = MemoryContextSwitchTo(job->context);
-
-			job->parents = lcons(pstrdup(job->window[i]->parent), job->parents);
-			MemoryContextSwitchTo(old);
-		}
+		if (job->window[i]->parent != NULL)
+			walk_push_back(job->walk, job->window[i]->parent);
+		job->window[i]->parent = NULL;
 		drop_request(job->window[i]);
 	}
 	job->n_window = 0;
+}
+
+void
+job_set_position(Job *job, const char *position)
+{
+	char	   *copy = MemoryContextStrdup(job->context, position);
+
+	pfree(job->position);
+	job->position = copy;
 }
 
 void
@@ -209,6 +247,7 @@ job_free(Job *job)
 	job->n_window = 0;
 	if (job->writer != NULL)
 		writer_destroy(job->writer);
+	fold_free(job);
 	if (job->org != NULL)
 		org_forget_secret(job->org);
 	job->live->job_id = 0;

@@ -21,6 +21,7 @@
 #include "page_parser.h"
 #include "queue.h"
 #include "shmem.h"
+#include "walk.h"
 #include "writer.h"
 
 /*
@@ -42,6 +43,7 @@ typedef enum RequestState
 } RequestState;
 
 typedef struct Job Job;
+typedef struct Inquiry Inquiry;
 
 /* One page asked for, or to be asked for. */
 typedef struct PageRequest
@@ -49,13 +51,14 @@ typedef struct PageRequest
 	Job		   *job;
 	RequestState state;
 	int64		offset;
-	char	   *parent;			/* walk: whose list */
+	WalkParent *parent;			/* walk: whose list */
 	char	   *url;			/* a redirect's target, or NULL */
 	int			redirects;
 	int			attempts;		/* failed ones */
 	GovTime		not_before;
 	GovTime		sent_at;
 	bool		parent_is_gone; /* walk: 404, so there is nothing */
+	bool		parent_is_forbidden;	/* walk: 403 */
 	HttpTransfer *transfer;
 } PageRequest;
 
@@ -64,10 +67,13 @@ struct Job
 	MemoryContext context;
 	ClaimedJob	claim;
 	Org		   *org;
-	Entity	   *entity;			/* NULL for a check */
+	Entity	   *entity;			/* of an inquiry: what it asks about */
 	DataTable	table;
 	Writer	   *writer;
-	bool		is_check;
+	const Inquiry *inquiry;		/* a question instead of a list; or NULL */
+	char	   *target;			/* of an inquiry: path and query to ask */
+	List	   *folded;			/* jobs that come along (Folded *) */
+	int			fold_suspects;	/* pages in a row that lack named records */
 	bool		keyset;			/* ordered and filtered by entity->keyset_key */
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
@@ -79,10 +85,9 @@ struct Job
 	PageRequest *window[JOB_MAX_WINDOW];	/* in the order of the list */
 	int			n_window;
 
-	/* walk: parents to come, in order */
-	List	   *parents;
-	char	   *last_parent;	/* the last one listed, or NULL */
-	bool		parents_listed; /* there are no more */
+	Walk	   *walk;			/* of a nested entity, else NULL */
+	bool		reads_parents;	/* the token may read some parent's list */
+	int			forbidden_parents;	/* as long as that is not known */
 
 	int			next_attempts;	/* of a request that is to be planned anew */
 	GovTime		next_not_before;
@@ -121,9 +126,15 @@ extern void job_retry(Job *job, PageRequest *request, const Failure *failure);
 /* Asks for smaller pages from now on. */
 extern void job_shrink_pages(Job *job, int per_page);
 
-/* Forgets requests: all that are ahead, or the one that is due. */
+/* Plans a request after those that are ahead; takes the parent over. */
+extern void job_add_request(Job *job, int64 offset, WalkParent *parent);
+
+/* Forgets requests: all that are ahead (their parents come again), or the one that is due. */
 extern void job_drop_window(Job *job);
 extern void job_drop_first(Job *job);
+
+/* After a commit: where the job stands now. */
+extern void job_set_position(Job *job, const char *position);
 
 /* Adds what was requested since the row was moved; within a transaction. */
 extern void job_save_requests(Job *job);

@@ -18,9 +18,11 @@
 #include "errors.h"
 #include "guc.h"
 #include "iso8601.h"
-#include "job_check.h"
 #include "job_fetch.h"
+#include "job_fold.h"
+#include "job_inquiry.h"
 #include "job_page.h"
+#include "job_walk.h"
 #include "response.h"
 #include "session.h"
 #include "utils/builtins.h"
@@ -39,95 +41,11 @@
 /* A job that began with an old credential begins again with the new one. */
 #define NEW_CREDENTIAL_MS	100
 
-/* Parents listed at once for a walk. */
-#define PARENTS_PER_LIST	500
-
-static PageRequest *
-add_request(Job *job, int64 offset, const char *parent)
-{
-	MemoryContext old = MemoryContextSwitchTo(job->context);
-	PageRequest *request = palloc0(sizeof(PageRequest));
-
-	request->job = job;
-	request->state = REQUEST_PLANNED;
-	request->offset = offset;
-	request->parent = parent ? pstrdup(parent) : NULL;
-	if (job->n_window == 0)
-	{
-		request->attempts = job->next_attempts;
-		request->not_before = job->next_not_before;
-		job->next_attempts = 0;
-		job->next_not_before = 0;
-	}
-	job->window[job->n_window++] = request;
-	MemoryContextSwitchTo(old);
-	return request;
-}
-
 /*
- * list_parents: the next parents of a walk, from their data table.
+ * A page that is heavy because of what comes along is halved so often before
+ * the job goes on without.
  */
-static void
-list_parents(Job *job)
-{
-	Entity	   *parent;
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		args[2];
-	char		nulls[2] = {' ', ' '};
-	const bool	read_only = true;
-	bool		durable = false;
-	MemoryContext old;
-
-	if (!session_begin("listing the parents of a walk"))
-	{
-		job->over = true;
-		return;
-	}
-	parent = manifest_load(job->entity->product, job->entity->parent);
-	args[0] = CStringGetTextDatum(job->org->name);
-	args[1] = job->last_parent ? CStringGetTextDatum(job->last_parent) : (Datum) 0;
-	nulls[1] = job->last_parent ? ' ' : 'n';
-	(void) SPI_execute_with_args(psprintf("SELECT id FROM %s WHERE org = $1 AND _deleted_at IS NULL "
-										  "AND ($2 IS NULL OR id > $2) ORDER BY id LIMIT %d",
-										  quote_qualified_identifier(parent->schema_name, parent->table_name),
-										  PARENTS_PER_LIST),
-								 2, types, args, nulls, read_only, 0);
-	old = MemoryContextSwitchTo(job->context);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		job->parents = lappend(job->parents, result_text(i, 1));
-	if (SPI_processed > 0)
-		job->last_parent = pstrdup(llast(job->parents));
-	job->parents_listed = SPI_processed < PARENTS_PER_LIST;
-	MemoryContextSwitchTo(old);
-	session_commit(durable);
-}
-
-/*
- * plan_walk: one request for each of the next parents.
- */
-static void
-plan_walk(Job *job, int limit)
-{
-	Checkpoint *checkpoint = checkpoint_parse(job->position);
-
-	while (job->n_window < limit)
-	{
-		char	   *parent;
-		bool		in_progress;
-
-		if (job->parents == NIL && !job->parents_listed)
-			list_parents(job);
-		if (job->parents == NIL || job->over)
-			break;
-		parent = linitial(job->parents);
-		job->parents = list_delete_first(job->parents);
-		in_progress = job->n_window == 0 && checkpoint->parent != NULL &&
-			!checkpoint->parent_done && strcmp(checkpoint->parent, parent) == 0;
-		checkpoint->back = in_progress ? job->back : 0;
-		(void) add_request(job, in_progress ? checkpoint_offset(checkpoint, job->per_page, 0) : 0, parent);
-		pfree(parent);
-	}
-}
+#define DROP_INCLUDE_BELOW	(JOB_PER_PAGE / 4)
 
 /*
  * plan_list: the next page, and as many after it as the list has.
@@ -138,7 +56,7 @@ plan_list(Job *job, int limit)
 	Checkpoint *checkpoint = checkpoint_parse(job->position);
 
 	checkpoint->back = job->back;
-	if (job->back > 0)
+	if (job->back > 0 || checkpoint->verify)
 		limit = 1;				/* it is not known yet where we will be */
 	else
 		limit = Min(limit, 1 + job->run_ahead);
@@ -151,7 +69,33 @@ plan_list(Job *job, int limit)
 			((job->total >= 0 && offset + 1 >= job->total) ||
 			 !checkpoint_in_window(checkpoint, job->keyset, offset)))
 			break;
-		(void) add_request(job, offset, NULL);
+		job_add_request(job, offset, NULL);
+	}
+}
+
+/*
+ * append_path: the path with its parameters filled in.
+ */
+static void
+append_path(StringInfo url, const char *path, const WalkParent *parent)
+{
+	int			param = 0;
+
+	for (const char *c = path; *c != '\0'; c++)
+	{
+		if (*c != '{')
+		{
+			appendStringInfoChar(url, *c);
+			continue;
+		}
+		for (const char *value = parent->params[param++]; *value != '\0'; value++)
+		{
+			if (isalnum((unsigned char) *value) || strchr("-_.~", *value) != NULL)
+				appendStringInfoChar(url, *value);
+			else
+				appendStringInfo(url, "%%%02X", (unsigned char) *value);
+		}
+		c = strchr(c, '}');
 	}
 }
 
@@ -162,36 +106,34 @@ static char *
 request_url(const Job *job, const PageRequest *request)
 {
 	Checkpoint *checkpoint = checkpoint_parse(job->position);
-	const char *path = job->entity->path;
-	const char *open = strchr(path, '{');
+	char	   *include = fold_include(job);
 	StringInfoData url;
+	const char *separator = "?";
 
 	if (request->url != NULL)
 		return request->url;
+	if (job->inquiry != NULL)
+		return psprintf("%s%s", job->org->base_url, job->target);
+
+	if (checkpoint->verify)
+		return psprintf("%s%s?per_page=1", job->org->base_url, job->entity->path);
 
 	initStringInfo(&url);
 	appendStringInfoString(&url, job->org->base_url);
-	if (open != NULL)
+	append_path(&url, job->entity->path, request->parent);
+	if (!job->entity->single || request->offset > 0)
 	{
-		appendBinaryStringInfo(&url, path, open - path);
-		for (const char *c = request->parent; *c != '\0'; c++)
-		{
-			if (isalnum((unsigned char) *c) || strchr("-_.~", *c) != NULL)
-				appendStringInfoChar(&url, *c);
-			else
-				appendStringInfo(&url, "%%%02X", (unsigned char) *c);
-		}
-		appendStringInfoString(&url, strchr(open, '}') + 1);
+		appendStringInfo(&url, "?per_page=%d&offset=" INT64_FORMAT, job->per_page, request->offset);
+		separator = "&";
 	}
-	else
-		appendStringInfoString(&url, path);
-	if (job->is_check)
-		return url.data;
-
-	appendStringInfo(&url, "?per_page=%d&offset=" INT64_FORMAT, job->per_page, request->offset);
+	if (include != NULL)
+	{
+		appendStringInfo(&url, "%sinclude=%s", separator, include);
+		separator = "&";
+	}
 	if (job->keyset && !checkpoint->plain)
 	{
-		appendStringInfo(&url, "&order=%s", job->entity->keyset_key);
+		appendStringInfo(&url, "%sorder=%s", separator, job->entity->keyset_key);
 		if (checkpoint->has_anchor)
 		{
 			char		anchor[ISO8601_LEN];
@@ -267,16 +209,18 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 	job->wake_at = PG_INT64_MAX;
 	if (limit > 0)
 	{
-		if (job->is_check)
+		if (job->inquiry != NULL)
 		{
 			if (job->n_window == 0)
-				(void) add_request(job, 0, NULL);
+				job_add_request(job, 0, NULL);
 		}
-		else if (job->entity->parent != NULL)
-			plan_walk(job, limit);
+		else if (job->walk != NULL)
+			job_walk_plan(job, limit);
 		else
 			plan_list(job, limit);
 	}
+	if (job->walk != NULL && job->n_window == 0 && limit > 0 && !job->over)
+		job_walk_end(job, limit);
 
 	for (int i = 0; i < job->n_window && !job->over && *room > 0; i++)
 	{
@@ -293,11 +237,6 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 			break;
 		(*room)--;
 	}
-
-	/* a walk over no parents, or whose last parents were done before */
-	if (job->n_window == 0 && job->entity->parent != NULL && job->parents_listed &&
-		job->parents == NIL && !job->over)
-		job_end(job, "succeeded", NULL);
 }
 
 /*
@@ -349,6 +288,16 @@ stop_org(Job *job, const Failure *failure)
 }
 
 /*
+ * end_unseen: what the token may not see, or the API does not have, is left
+ * out of a run that asks for everything; one that asks for it by name fails.
+ */
+static void
+end_unseen(Job *job, const Failure *failure)
+{
+	job_end(job, job->claim.everything ? "skipped" : "failed", failure);
+}
+
+/*
  * is_too_much: an answer that a smaller page might spare us.
  */
 static bool
@@ -359,7 +308,8 @@ is_too_much(const HttpResponse *response)
 }
 
 /*
- * shrink_pages: halves the page.  The requests ahead are planned anew; the one
+ * shrink_pages: halves the page; at last asks for what comes along no more.  The
+ * requests ahead are planned anew; the one
  * that failed keeps its place, its attempts and its time.
  */
 static void
@@ -368,6 +318,12 @@ shrink_pages(Job *job, const PageRequest *failed)
 	int			attempts = failed->attempts;
 	GovTime		not_before = failed->not_before;
 
+	if (job->folded != NIL && job->per_page / 2 < DROP_INCLUDE_BELOW)
+	{
+		fold_drop_all(job, "the API fails with so much in a page");
+		job_shrink_pages(job, JOB_PER_PAGE);
+		return;
+	}
 	job_shrink_pages(job, job->per_page / 2);
 	job->next_attempts = attempts;
 	job->next_not_before = not_before;
@@ -410,7 +366,7 @@ job_fetch_take(Job *job, PageRequest *request)
 			break;
 		case RESPONSE_TRANSIENT:
 			shrink = is_too_much(response) && request->attempts + 1 >= SHRINK_AFTER &&
-				job->per_page > JOB_PER_PAGE_MIN && !job->is_check;
+				job->per_page > JOB_PER_PAGE_MIN && job->inquiry == NULL;
 			job_retry(job, request, &failure);
 			if (shrink && !job->over)
 				shrink_pages(job, request);
@@ -421,15 +377,30 @@ job_fetch_take(Job *job, PageRequest *request)
 		case RESPONSE_NOT_FOUND:
 			if (request->parent != NULL)
 				request->parent_is_gone = true;
+			else if (job->inquiry != NULL)
+				inquiry_finish(job, response, &failure);
 			else
-				job_end(job, "failed", &failure);
+				end_unseen(job, &failure);
 			break;
 		case RESPONSE_PERMANENT:
+			if (response->status == 403 && request->parent != NULL && job_walk_bears_refusal(job))
+			{
+				request->parent_is_forbidden = true;
+				break;
+			}
+			if (job->folded != NIL && (response->status == 400 || response->status == 422))
+			{
+				fold_drop_all(job, failure.message);
+				job_drop_window(job);
+				break;
+			}
 			if (job->keyset && (response->status == 400 || response->status == 422) &&
 				job_page_restart_plain(job, failure.message))
 				break;
-			if (job->is_check)
-				job_check_finish(job, &failure);
+			if (job->inquiry != NULL)
+				inquiry_finish(job, response, &failure);
+			else if (response->status == 403)
+				end_unseen(job, &failure);
 			else
 				job_end(job, "failed", &failure);
 			break;
@@ -441,8 +412,8 @@ job_fetch_apply(Job *job)
 {
 	if (job->over || job->n_window == 0 || job->window[0]->state != REQUEST_ANSWERED)
 		return false;
-	if (job->is_check)
-		job_check_finish(job, NULL);
+	if (job->inquiry != NULL)
+		inquiry_finish(job, http_response(job->window[0]->transfer), NULL);
 	else
 		job_page_apply(job, job->window[0]);
 	return true;

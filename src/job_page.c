@@ -19,7 +19,9 @@
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "iso8601.h"
+#include "job_fold.h"
 #include "job_page.h"
+#include "job_walk.h"
 #include "page_owner.h"
 #include "session.h"
 #include "storage/lmgr.h"
@@ -195,7 +197,7 @@ job_page_restart_plain(Job *job, const char *problem)
 	note_strategy(job, psprintf("read by plain offsets: %s", problem));
 	session_commit(durable);
 
-	job->position = MemoryContextStrdup(job->context, position);
+	job_set_position(job, position);
 	job->unsaved_requests = 0;
 	job->total = -1;
 	job->run_ahead = 0;
@@ -227,12 +229,43 @@ is_hopeless(const Job *job, const WriteCounts *counts)
 }
 
 /*
+ * restart: the checkpoint is of a table that somebody dropped.
+ */
+static void
+restart(Job *job)
+{
+	bool		durable = true;
+
+	session_abort();
+	job->over = true;
+	if (session_begin("restarting a job"))
+	{
+		(void) queue_restart_job(job->claim.job_id, job->claim.epoch);
+		session_commit(durable);
+	}
+}
+
+static WriteItem *
+page_items(const ParsedPage *page, int first, const PageRequest *request)
+{
+	WriteItem  *items = palloc(sizeof(WriteItem) * Max(page->n_records, 1));
+
+	for (int i = first; i < page->n_records; i++)
+	{
+		items[i - first].record = &page->records[i];
+		items[i - first].params = request->parent ? request->parent->params : NULL;
+	}
+	return items;
+}
+
+/*
  * write_page: the transaction.  False if the job is over or must wait.
  */
 static bool
 write_page(Job *job, const PageRequest *request, const ParsedPage *page, int first,
-		   const char *position, bool is_end, const Failure *shortfall)
+		   const char *position, bool list_done, const Failure *shortfall)
 {
+	bool		is_end = list_done && job->walk == NULL;
 	char		hopeless_message[100];
 	Failure		bad = {SQLSTATE_TOO_MANY_BAD, hopeless_message, "See sync_dead_letters for the reasons."};
 	WriteCounts counts;
@@ -240,6 +273,8 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	bool		hopeless;
 	char	   *blocker;
 	int			n_new = page->n_records - first;
+	WriteItem  *items = page_items(page, first, request);
+	const bool	thin = false;
 
 	if (!session_begin("applying a page"))
 	{
@@ -264,21 +299,20 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (!tables_check(job->table.relation))
 	{
-		/* the checkpoint is of a table that somebody dropped */
-		session_abort();
-		job->over = true;
-		if (session_begin("restarting a job"))
-		{
-			durable = true;
-			(void) queue_restart_job(job->claim.job_id, job->claim.epoch);
-			session_commit(durable);
-		}
+		restart(job);
 		return false;
 	}
 
-	writer_write(job->writer, page, first, request->parent, &counts);
+	writer_write(job->writer, page, items, n_new, thin, &counts);
 	Assert(counts.fetched == n_new);
 	count_changes(job, &counts);
+	if (!fold_write(job, request, page, first))
+	{
+		restart(job);
+		return false;
+	}
+	if (list_done && job->walk != NULL)
+		job_walk_note(job, request, page);
 	close_activity(job);
 	job->dead_lettered += counts.dead_lettered;
 	job->claim.fetched += n_new;
@@ -289,6 +323,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	if (is_end)
 	{
 		writer_finish(job->writer);
+		fold_finish(job);
 		(void) queue_end_job(job->claim.job_id, job->claim.epoch,
 							 hopeless ? "failed" : shortfall ? "partial" : "succeeded",
 							 hopeless ? &bad : shortfall);
@@ -317,13 +352,12 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 {
 	Checkpoint *next = checkpoint_parse(position);
 
-	pfree(job->position);
-	job->position = MemoryContextStrdup(job->context, position);
+	job_set_position(job, position);
 	job->back = 0;
 	job->suspect_pages = 0;
 	job->ignored_pages = 0;
 
-	if (job->entity->parent != NULL)
+	if (job->walk != NULL)
 	{
 		if (!list_done)
 			job_drop_window(job);	/* the rest of this parent's list is next */
@@ -349,15 +383,6 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 }
 
 /*
- * last_of_walk: no parent comes after this one.
- */
-static bool
-last_of_walk(const Job *job)
-{
-	return job->n_window == 1 && job->parents == NIL && job->parents_listed;
-}
-
-/*
  * ends_where_we_are: does a page that was stepped back to end with the row
  * that is known last?
  */
@@ -377,9 +402,8 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	Checkpoint *checkpoint = checkpoint_parse(job->position);
 	ReadPage	read = {request->offset, page->n_records, read_rows(job, page),
 	page->has_next, page->total_count};
-	bool		walk = job->entity->parent != NULL;
+	bool		walk = job->walk != NULL;
 	bool		list_done = false;
-	bool		is_end;
 	bool		is_stuck;
 	const char *problem = NULL;
 	char	   *position;
@@ -389,8 +413,8 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	const Failure *short_of = NULL;
 
 	if (walk && (checkpoint->parent == NULL || checkpoint->parent_done ||
-				 strcmp(checkpoint->parent, request->parent) != 0))
-		checkpoint_enter_parent(checkpoint, request->parent);
+				 strcmp(checkpoint->parent, request->parent->key) != 0))
+		checkpoint_enter_parent(checkpoint, request->parent->key);
 	checkpoint->back = job->back;
 	is_stuck = ends_where_we_are(checkpoint, &read);
 
@@ -433,23 +457,99 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 		checkpoint->n_tail = 0;
 		checkpoint->has_key = false;
 	}
-	is_end = list_done && (!walk || last_of_walk(job));
 	if (!walk && !checkpoint->has_anchor && page->total_count >= 0)
 		job->claim.expected = page->total_count;
 	position = checkpoint_format(checkpoint);
 
-	if (is_end && page->total_count > request->offset + page->n_records)
+	if (!fold_check(job, page, first, &problem))
+	{
+		failure.message = problem;
+		job_retry(job, request, &failure);
+		return;
+	}
+	if (job->over)
+		return;
+	if (list_done && !walk && page->total_count > request->offset + page->n_records)
 	{
 		shortfall.message = psprintf("the list ended after " INT64_FORMAT " of " INT64_FORMAT " records",
 									 request->offset + page->n_records, page->total_count);
 		short_of = &shortfall;
 	}
-	if (!write_page(job, request, page, first, position, is_end, short_of))
+	if (!write_page(job, request, page, first, position, list_done, short_of))
 		return;
-	if (is_end)
+	if (list_done && !walk)
 		job->over = true;
 	else
 		after_page(job, request, position, list_done, &read);
+}
+
+/*
+ * verify: what came along with another list's pages is complete if its own
+ * list counts no more.  Else that list is read.
+ */
+static void
+verify(Job *job, const ParsedPage *page)
+{
+	bool		complete = page->total_count <= job->claim.fetched;
+	bool		durable = complete;
+
+	if (!session_begin("counting what came along"))
+	{
+		job->over = true;
+		return;
+	}
+	queue_lock_runs(job->claim.job_id);
+	if (!move_job(job, "", 0, page->total_count))
+	{
+		session_abort();
+		job->over = true;
+		return;
+	}
+	if (complete)
+		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
+	else
+		note_strategy(job, psprintf("not read with its parent: " INT64_FORMAT " came along, but the API counts "
+									INT64_FORMAT, job->claim.fetched, page->total_count));
+	session_commit(durable);
+	job->unsaved_requests = 0;
+	job_set_position(job, "");
+	job->over = complete;
+	job_drop_window(job);
+}
+
+/*
+ * disowned_key: what the API itself says of its list outweighs the manifest.
+ * The problem if it cannot be ordered and filtered by the keyset's key.
+ */
+static const char *
+disowned_key(const Job *job, const ParsedPage *page)
+{
+	const char *key = job->entity->keyset_key;
+	bool		orders = page->n_can_order_by == 0;
+	bool		filters = page->n_can_query_by == 0;
+
+	for (int i = 0; i < page->n_can_order_by; i++)
+		orders = orders || strcmp(page->can_order_by[i], key) == 0;
+	for (int i = 0; i < page->n_can_query_by; i++)
+		filters = filters || strcmp(page->can_query_by[i], key) == 0;
+	if (!orders)
+		return psprintf("the API does not order by %s", key);
+	if (!filters)
+		return psprintf("the API does not filter by %s", key);
+	return NULL;
+}
+
+/*
+ * empty_page: the list of a parent that has none for us.
+ */
+static ParsedPage *
+empty_page(void)
+{
+	ParsedPage *page = palloc0(sizeof(ParsedPage));
+
+	page->total_count = -1;
+	page->is_collection = true;
+	return page;
 }
 
 void
@@ -459,20 +559,18 @@ job_page_apply(Job *job, PageRequest *request)
 	ParsedPage *page;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
 	bool		is_wrong_org;
+	const char *disowned;
 
-	if (request->parent_is_gone)
+	if (request->parent_is_gone || request->parent_is_forbidden)
 	{
-		/* deleted since it was listed: an empty list */
-		page = palloc0(sizeof(ParsedPage));
-		page->total_count = -1;
-		page->is_collection = true;
-		apply(job, request, page);
+		apply(job, request, empty_page());
 		return;
 	}
 
 	response = http_response(request->transfer);
 	page = page_parse((char *) response->body, response->body_len, &default_limits);
-	if (page->problem != NULL || !page->is_collection)
+	if (page->problem != NULL ||
+		(!page->is_collection && !job->entity->single && job->walk == NULL))
 	{
 		failure.message = psprintf("the API answered with no page: %s",
 								   page->problem ? page->problem : "it is no list");
@@ -491,6 +589,16 @@ job_page_apply(Job *job, PageRequest *request)
 			job_end(job, "failed", &failure);
 		}
 		job->over = true;
+		return;
+	}
+	if (checkpoint_parse(job->position)->verify)
+	{
+		verify(job, page);
+		return;
+	}
+	if (job->keyset && !checkpoint_parse(job->position)->plain && (disowned = disowned_key(job, page)) != NULL)
+	{
+		(void) job_page_restart_plain(job, disowned);
 		return;
 	}
 	apply(job, request, page);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * manifest.c
- *		Reads the manifest's tables into structs, and resolves entity names.
+ *		Reads what the manifest says of an entity into structs.
  *
  * IDENTIFICATION
  *		src/manifest.c
@@ -14,14 +14,9 @@
 #include "lib/stringinfo.h"
 #include "manifest.h"
 #include "session.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/memutils.h"
-#include "utils/varlena.h"
-
-/* A misspelt name differs in a letter or two; more would be guessing. */
-#define MAX_NEAR_DISTANCE	3
-#define MAX_NEAR_NAMES		5
 
 char *
 manifest_snake_case(const char *name)
@@ -83,6 +78,8 @@ add_column(Entity *entity, const char *name, const char *member, ColumnType type
 	column->shadowed = NULL;
 	column->type = type;
 	column->source = source;
+	column->privacy = PRIVACY_KEEP;
+	column->param = -1;
 	column->hashed = true;
 	return column;
 }
@@ -95,7 +92,7 @@ static void
 load_relationships(Entity *entity, MemoryContext context)
 {
 	static Statement select_relationships = {
-		"SELECT relationship, many, polymorphic FROM sync_engine.manifest_relationship "
+		"SELECT relationship, many, polymorphic FROM sync_engine.relationship "
 		"WHERE product = $1 AND entity = $2 ORDER BY position",
 		2, {TEXTOID, TEXTOID}
 	};
@@ -122,31 +119,49 @@ load_relationships(Entity *entity, MemoryContext context)
 }
 
 /*
- * load_parent: one column for the parameter of a nested path.
+ * load_params: one column for each parameter of a nested path.  Where a
+ * relationship gives a column of that name, the record's own word counts, and
+ * the path's where it says nothing.
  */
 static void
-load_parent(Entity *entity)
+load_params(Entity *entity)
 {
-	const char *open = entity->path ? strchr(entity->path, '{') : NULL;
-	char	   *name;
-
-	if (open == NULL)
-		return;
-	name = pnstrdup(open + 1, strcspn(open + 1, "}"));
-	for (int i = 0; i < entity->n_columns; i++)
+	for (int param = 0; param < entity->n_params; param++)
 	{
-		if (strcmp(entity->columns[i].name, name) == 0)
-			return;				/* the record says it itself */
+		const char *name = entity->params[param];
+		EntityColumn *column = NULL;
+
+		for (int i = 0; i < entity->n_columns; i++)
+		{
+			if (strcmp(entity->columns[i].name, name) == 0)
+				column = &entity->columns[i];
+		}
+		if (column == NULL)
+		{
+			column = add_column(entity, name, name, COLUMN_TEXT, SOURCE_PARENT);
+			/* it would change with each parent that brings the record */
+			column->hashed = !entity->shared;
+		}
+		column->param = param;
 	}
-	add_column(entity, name, name, COLUMN_TEXT, SOURCE_PARENT);
+}
+
+static ColumnPrivacy
+column_privacy(const char *word)
+{
+	if (word != NULL && strcmp(word, "drop") == 0)
+		return PRIVACY_DROP;
+	if (word != NULL && strcmp(word, "hash") == 0)
+		return PRIVACY_HASH;
+	return PRIVACY_KEEP;
 }
 
 static void
 load_attributes(Entity *entity, MemoryContext context)
 {
 	static Statement select_attributes = {
-		"SELECT attribute, type, volatile FROM sync_engine.manifest_attribute "
-		"WHERE product = $1 AND entity = $2 ORDER BY position",
+		"SELECT attribute, type, volatile, privacy FROM sync_engine.attribute "
+		"WHERE product = $1 AND entity = $2 ORDER BY position, attribute",
 		2, {TEXTOID, TEXTOID}
 	};
 	Datum		args[2] = {CStringGetTextDatum(entity->product), CStringGetTextDatum(entity->name)};
@@ -174,10 +189,48 @@ load_attributes(Entity *entity, MemoryContext context)
 		column = add_column(entity, name, name,
 							column_type(SPI_getvalue(result->vals[row], result->tupdesc, 2)),
 							SOURCE_ATTRIBUTE);
-		column->hashed = strcmp(SPI_getvalue(result->vals[row], result->tupdesc, 3), "t") != 0;
+		column->privacy = column_privacy(SPI_getvalue(result->vals[row], result->tupdesc, 4));
+		column->hashed = column->privacy != PRIVACY_DROP &&
+			strcmp(SPI_getvalue(result->vals[row], result->tupdesc, 3), "t") != 0;
 		if (strcmp(name, "updated_at") == 0)
 			entity->updated_at = entity->n_columns - 1;
 	}
+}
+
+/*
+ * path_params: the names in braces.
+ */
+static void
+path_params(Entity *entity)
+{
+	const char *open = entity->path;
+
+	entity->params = palloc0(sizeof(char *) * Max(strlen(entity->path), 1));
+	while ((open = strchr(open, '{')) != NULL)
+	{
+		size_t		len = strcspn(++open, "}");
+
+		entity->params[entity->n_params++] = pnstrdup(open, len);
+		open += len;
+	}
+}
+
+static char **
+text_array(uint64 row, int column, int *n)
+{
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	Datum	   *values;
+	char	  **texts;
+
+	*n = 0;
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, NULL, n);
+	texts = palloc(sizeof(char *) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		texts[i] = TextDatumGetCString(values[i]);
+	return texts;
 }
 
 Entity *
@@ -187,13 +240,14 @@ manifest_load(const char *product, const char *name)
 		"SELECT e.path, e.parent, e.strategy, p.base_path, p.api_version, "
 		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
 		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
-		"   ORDER BY n LIMIT 1), "
-		"  (SELECT count(*) FROM sync_engine.manifest_attribute a "
+		"     AND e.strategy <> 'full_scan' ORDER BY n LIMIT 1), "
+		"  (SELECT count(*) FROM sync_engine.attribute a "
 		"   WHERE a.product = e.product AND a.entity = e.entity) + "
-		"  2 * (SELECT count(*) FROM sync_engine.manifest_relationship r "
-		"   WHERE r.product = e.product AND r.entity = e.entity) + 1 "
-		"FROM sync_engine.manifest_entity e JOIN sync_engine.manifest_product p USING (product) "
-		"WHERE e.product = $1 AND e.entity = $2",
+		"  2 * (SELECT count(*) FROM sync_engine.relationship r "
+		"   WHERE r.product = e.product AND r.entity = e.entity), "
+		"  e.single, e.shared, e.parent_columns, e.aliases "
+		"FROM sync_engine.entity e JOIN sync_engine.product p USING (product) "
+		"WHERE e.product = $1 AND e.entity = $2 AND e.ready",
 		2, {TEXTOID, TEXTOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
@@ -201,6 +255,9 @@ manifest_load(const char *product, const char *name)
 	Datum		args[2] = {CStringGetTextDatum(product), CStringGetTextDatum(name)};
 	Entity	   *entity;
 	char	   *snake;
+	char	  **aliases;
+	int			n_columns;
+	int			n;
 
 	MemoryContextSwitchTo(scratch);
 	if (statement_run(&select_entity, args, NULL) == 0)
@@ -220,7 +277,18 @@ manifest_load(const char *product, const char *name)
 	entity->base_path = result_text(0, 4);
 	entity->api_version = result_text(0, 5);
 	entity->keyset_key = result_text(0, 6);
-	entity->columns = palloc(sizeof(EntityColumn) * result_int64(0, 7, 0));
+	n_columns = (int) result_int64(0, 7, 0);
+	entity->single = result_bool(0, 8);
+	entity->shared = result_bool(0, 9);
+	entity->parent_columns = text_array(0, 10, &n);
+	path_params(entity);
+	if (n != entity->n_params)
+		elog(ERROR, "entity \"%s.%s\" has %d parent columns for %d parameters of its path",
+			 product, name, n, entity->n_params);
+	aliases = text_array(0, 11, &n);
+	for (int i = 0; i < n; i++)
+		entity->aliases = lappend(entity->aliases, aliases[i]);
+	entity->columns = palloc(sizeof(EntityColumn) * (n_columns + entity->n_params));
 	entity->updated_at = -1;
 
 	snake = manifest_snake_case(name);
@@ -229,9 +297,22 @@ manifest_load(const char *product, const char *name)
 	entity->view_name = strcmp(product, "people") == 0 ? snake : psprintf("%s_%s", product, snake);
 
 	load_relationships(entity, context);
-	load_parent(entity);
+	load_params(entity);
 	load_attributes(entity, context);
 	MemoryContextDelete(scratch);
+	return entity;
+}
+
+Entity *
+manifest_load_named(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	Entity	   *entity = manifest_load(pnstrdup(name, dot - name), dot + 1);
+
+	if (entity == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("entity \"%s\" is not in the manifest any more", name)));
 	return entity;
 }
 
@@ -239,7 +320,7 @@ Entity *
 manifest_load_product(const char *product)
 {
 	static Statement select_product = {
-		"SELECT base_path, api_version FROM sync_engine.manifest_product WHERE product = $1",
+		"SELECT base_path, api_version FROM sync_engine.product WHERE product = $1",
 		1, {TEXTOID}
 	};
 	Datum		args[1] = {CStringGetTextDatum(product)};
@@ -252,120 +333,4 @@ manifest_load_product(const char *product)
 	entity->path = result_text(0, 1);
 	entity->api_version = result_text(0, 2);
 	return entity;
-}
-
-/*
- * report_unknown: raises the error for a name that no product has, with the
- * names that are nearest to it.
- */
-static void
-report_unknown(const char *name)
-{
-	static Statement select_names = {
-		"SELECT lower(entity), CASE WHEN product = 'people' THEN entity ELSE product || '.' || entity END "
-		"FROM sync_engine.manifest_entity "
-		"ORDER BY product = split_part($1, '.', 1) DESC, product = 'people' DESC, product, entity",
-		1, {TEXTOID}
-	};
-	Datum		args[1] = {CStringGetTextDatum(name)};
-	uint64		rows = statement_run(&select_names, args, NULL);
-	const char *dot = strrchr(name, '.');
-	char	   *wanted = asc_tolower(dot ? dot + 1 : name, strlen(dot ? dot + 1 : name));
-	int			farthest = Min((int) strlen(wanted) / 3, MAX_NEAR_DISTANCE);
-	int			n = 0;
-	StringInfoData near_names;
-	const bool	trusted = true;
-
-	initStringInfo(&near_names);
-	for (int distance = 0; distance <= farthest; distance++)
-	{
-		for (uint64 row = 0; row < rows && n < MAX_NEAR_NAMES; row++)
-		{
-			char	   *entity = result_text(row, 1);
-
-			if (varstr_levenshtein_less_equal(wanted, strlen(wanted), entity, strlen(entity),
-											  1, 1, 1, distance, trusted) == distance)
-				appendStringInfo(&near_names, "%s%s", n++ > 0 ? ", " : "", result_text(row, 2));
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("entity \"%s\" does not exist", name),
-			 n > 0 ? errhint("Perhaps you meant %s.", near_names.data) :
-			 errhint("See sync_engine.manifest_entity for the names.")));
-}
-
-/*
- * resolve_name: one name to 'product.Entity'.
- */
-static char *
-resolve_name(const char *name)
-{
-	static Statement select_candidates = {
-		"SELECT product || '.' || entity, ready FROM sync_engine.manifest_entity "
-		"WHERE CASE WHEN $1 LIKE '%.%' "
-		"  THEN product = replace(split_part($1, '.', 1), '-', '_') AND entity = split_part($1, '.', 2) "
-		"  ELSE entity = $1 END "
-		"ORDER BY product = 'people' DESC, product",
-		1, {TEXTOID}
-	};
-	Datum		args[1] = {CStringGetTextDatum(name)};
-	uint64		rows = statement_run(&select_candidates, args, NULL);
-	char	   *resolved;
-
-	if (rows == 0)
-		report_unknown(name);
-	resolved = result_text(0, 1);
-	if (rows > 1 && strncmp(resolved, "people.", 7) != 0)
-	{
-		StringInfoData candidates;
-
-		initStringInfo(&candidates);
-		for (uint64 row = 0; row < rows; row++)
-			appendStringInfo(&candidates, "%s'%s'", row > 0 ? ", " : "", result_text(row, 1));
-		ereport(ERROR,
-				(errcode(ERRCODE_AMBIGUOUS_PARAMETER),
-				 errmsg("entity \"%s\" is ambiguous", name),
-				 errdetail("Several products have it: %s.", candidates.data),
-				 errhint("Write the product before the name, as in '%s'.", resolved)));
-	}
-	if (!result_bool(0, 2))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("entity \"%s\" cannot be synced yet", resolved),
-				 errhint("Entities that can are \"ready\" in sync_engine.manifest_entity.")));
-	return resolved;
-}
-
-List *
-manifest_resolve(List *names)
-{
-	static Statement select_ready = {
-		"SELECT product || '.' || entity FROM sync_engine.manifest_entity WHERE ready ORDER BY 1",
-		0, {0}
-	};
-	List	   *resolved = NIL;
-	ListCell   *cell;
-	bool		all = names == NIL;
-
-	foreach(cell, names)
-		all = all || strcmp(lfirst(cell), "*") == 0;
-
-	if (all)
-	{
-		uint64		rows = statement_run(&select_ready, NULL, NULL);
-
-		for (uint64 row = 0; row < rows; row++)
-			resolved = lappend(resolved, makeString(result_text(row, 1)));
-		return resolved;
-	}
-
-	foreach(cell, names)
-	{
-		String	   *name = makeString(resolve_name(lfirst(cell)));
-
-		if (!list_member(resolved, name))
-			resolved = lappend(resolved, name);
-	}
-	return resolved;
 }

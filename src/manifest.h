@@ -33,8 +33,16 @@ typedef enum ColumnSource
 	SOURCE_LINK_ID,				/* to-one relationship */
 	SOURCE_LINK_TYPE,			/* its type, where polymorphic */
 	SOURCE_LINK_IDS,			/* to-many relationship */
-	SOURCE_PARENT				/* id of the parent whose list it came in */
+	SOURCE_PARENT				/* parameter of the path it came from */
 } ColumnSource;
+
+/* What the user wants of a value that is nobody's business. */
+typedef enum ColumnPrivacy
+{
+	PRIVACY_KEEP,
+	PRIVACY_DROP,				/* never stored: the column is NULL */
+	PRIVACY_HASH				/* a keyed digest is stored in its place */
+} ColumnPrivacy;
 
 typedef struct EntityColumn
 {
@@ -43,6 +51,8 @@ typedef struct EntityColumn
 	const char *shadowed;		/* attribute of the column's own name, or NULL */
 	ColumnType	type;
 	ColumnSource source;
+	ColumnPrivacy privacy;
+	int			param;			/* path parameter of the same name, or -1 */
 	bool		hashed;			/* a change of it is a change of the record */
 } EntityColumn;
 
@@ -50,8 +60,14 @@ typedef struct Entity
 {
 	const char *product;
 	const char *name;			/* JSON:API type */
-	const char *path;			/* of the list; {x_id} = the parent's id */
-	const char *parent;			/* entity that the path walks, or NULL */
+	const char *path;			/* of the list, with {parameters} */
+	bool		single;			/* the path gives one record, not a list */
+	const char *parent;			/* entity whose rows are walked, or NULL */
+	int			n_params;
+	char	  **params;			/* names of the path's parameters */
+	char	  **parent_columns; /* of the parent's table, one for each */
+	bool		shared;			/* several parents can bring the same record */
+	List	   *aliases;		/* other types its records may carry (char *) */
 	const char *base_path;		/* of the product */
 	const char *api_version;
 	const char *strategy;
@@ -67,15 +83,11 @@ typedef struct Entity
 /* Loads an entity into the current memory context; NULL if unknown. */
 extern Entity *manifest_load(const char *product, const char *name);
 
+/* The same by 'product.Entity'; raises an error if unknown. */
+extern Entity *manifest_load_named(const char *name);
+
 /* The root of a product, as an entity without columns; NULL if unknown. */
 extern Entity *manifest_load_product(const char *product);
-
-/*
- * Resolves names as a user writes them ('Person', 'giving.Person',
- * 'check-ins.CheckIn', '*') into 'product.Entity'; raises an error that names
- * the candidates for an unknown or ambiguous one.  NIL = the org's profile.
- */
-extern List *manifest_resolve(List *names);
 
 /* 'CheckInTime' → 'check_in_time' */
 extern char *manifest_snake_case(const char *name);

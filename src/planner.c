@@ -11,14 +11,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "depgraph.h"
 #include "nodes/value.h"
+#include "plan.h"
 #include "planner.h"
 #include "queue.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+/* A run to be planned. */
 typedef struct Run
 {
 	int64		run_id;
@@ -28,79 +29,6 @@ typedef struct Run
 	char	   *execution;
 	int			priority;
 } Run;
-
-/* An edge between two entities of the run. */
-typedef struct Edge
-{
-	DepEdge		dep;
-	bool		skips;			/* the parent's failure skips the child */
-} Edge;
-
-static Datum
-name_array(List *names)
-{
-	int			n = list_length(names);
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		values[i] = CStringGetTextDatum(strVal(list_nth(names, i)));
-	return PointerGetDatum(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/*
- * with_parents: adds the parents whose lists nested entities walk.
- */
-static List *
-with_parents(Datum entities)
-{
-	static Statement close_over_parents = {
-		"WITH RECURSIVE wanted(product, entity) AS ("
-		"  SELECT split_part(u, '.', 1), split_part(u, '.', 2) FROM unnest($1) u "
-		"  UNION SELECT m.product, m.parent FROM wanted w "
-		"  JOIN sync_engine.manifest_entity m USING (product, entity) WHERE m.parent IS NOT NULL) "
-		"SELECT product || '.' || entity FROM wanted ORDER BY 1",
-		1, {TEXTARRAYOID}
-	};
-	Datum		args[1] = {entities};
-	uint64		n = statement_run(&close_over_parents, args, NULL);
-	List	   *names = NIL;
-
-	for (uint64 i = 0; i < n; i++)
-		names = lappend(names, makeString(result_text(i, 1)));
-	return names;
-}
-
-/*
- * load_edges: the manifest's edges among these entities; node numbers are
- * positions in the list.
- */
-static Edge *
-load_edges(List *names, int *n_edges)
-{
-	static Statement select_edges = {
-		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
-		"SELECT f.n, t.n, e.kind = 'hard', e.rank::bigint, e.parent IS NOT DISTINCT FROM m.parent "
-		"FROM sync_engine.manifest_edge e "
-		"JOIN sync_engine.manifest_entity m USING (product, entity) "
-		"JOIN node f ON f.name = e.product || '.' || e.parent "
-		"JOIN node t ON t.name = e.product || '.' || e.entity ORDER BY 1, 2",
-		1, {TEXTARRAYOID}
-	};
-	Datum		args[1] = {name_array(names)};
-	uint64		n = statement_run(&select_edges, args, NULL);
-	Edge	   *edges = palloc(sizeof(Edge) * Max(n, 1));
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		edges[i].dep.from = (int) result_int64(i, 1, 0);
-		edges[i].dep.to = (int) result_int64(i, 2, 0);
-		edges[i].dep.hard = result_bool(i, 3);
-		edges[i].dep.rank = (int) result_int64(i, 4, 0);
-		edges[i].skips = result_bool(i, 5);
-	}
-	*n_edges = (int) n;
-	return edges;
-}
 
 static void
 record_activity(int64 run_id, const char *kind, const char *detail)
@@ -115,38 +43,54 @@ record_activity(int64 run_id, const char *kind, const char *detail)
 	(void) statement_run(&insert_activity, args, NULL);
 }
 
+/* A job of the run, as it was inserted. */
+typedef struct PlannedJob
+{
+	int64		job_id;
+	bool		joined;			/* another run's job brings its result */
+} PlannedJob;
+
 /*
  * insert_job: a job for one entity.  Where another run's job for it has not
  * ended, the new one joins that.
  */
-static int64
-insert_job(const Run *run, const char *name, int wave, int unmet)
+static PlannedJob
+insert_job(const Run *run, const char *name, const char *strategy, int wave, int unmet,
+		   int64 folded_into, const char *via)
 {
 	static Statement insert = {
+		"WITH other AS (SELECT o.job_id FROM sync_engine.job o WHERE o.org = $2 "
+		"    AND o.product = split_part($3, '.', 1) AND o.entity = split_part($3, '.', 2) "
+		"    AND o.status IN ('queued', 'running') AND o.joined_job_id IS NULL AND o.mode = $4 "
+		"    AND o.run_id <> $1 ORDER BY job_id LIMIT 1) "
 		"INSERT INTO sync_engine.job (run_id, org, product, entity, mode, strategy, priority, wave, unmet, "
-		"  joined_job_id) "
-		"SELECT $1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, "
-		"  coalesce(m.strategy, 'check'), $5, $6, $7, "
-		"  (SELECT job_id FROM sync_engine.job o WHERE o.org = $2 AND o.product = split_part($3, '.', 1) "
-		"    AND o.entity = split_part($3, '.', 2) AND o.status IN ('queued', 'running') "
-		"    AND o.joined_job_id IS NULL AND o.mode = $4 AND o.run_id <> $1 ORDER BY job_id LIMIT 1) "
-		"FROM (SELECT 1) one LEFT JOIN sync_engine.manifest_entity m "
-		"  ON m.product = split_part($3, '.', 1) AND m.entity = split_part($3, '.', 2) AND $8 = 'sync' "
-		"RETURNING job_id",
-		8, {INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID}
+		"  joined_job_id, folded_into, via) "
+		"SELECT $1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, "
+		"  (SELECT job_id FROM other), "
+		"  CASE WHEN NOT EXISTS (SELECT 1 FROM other) THEN $9 END, "
+		"  CASE WHEN NOT EXISTS (SELECT 1 FROM other) THEN $10 END "
+		"RETURNING job_id, joined_job_id IS NOT NULL",
+		10, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID}
 	};
-	Datum		args[8];
+	Datum		args[10];
+	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', folded_into == 0 ? 'n' : ' ',
+	via == NULL ? 'n' : ' '};
+	PlannedJob	job;
 
 	args[0] = Int64GetDatum(run->run_id);
 	args[1] = CStringGetTextDatum(run->org);
 	args[2] = CStringGetTextDatum(name);
 	args[3] = CStringGetTextDatum(strcmp(run->mode, "auto") == 0 ? "full" : run->mode);
-	args[4] = Int32GetDatum(run->priority);
-	args[5] = Int32GetDatum(wave);
-	args[6] = Int32GetDatum(unmet);
-	args[7] = CStringGetTextDatum(run->kind);
-	(void) statement_run(&insert, args, NULL);
-	return result_int64(0, 1, 0);
+	args[4] = CStringGetTextDatum(strategy);
+	args[5] = Int32GetDatum(run->priority);
+	args[6] = Int32GetDatum(wave);
+	args[7] = Int32GetDatum(unmet);
+	args[8] = Int64GetDatum(folded_into);
+	args[9] = via ? CStringGetTextDatum(via) : (Datum) 0;
+	(void) statement_run(&insert, args, nulls);
+	job.job_id = result_int64(0, 1, 0);
+	job.joined = result_bool(0, 2);
+	return job;
 }
 
 static void
@@ -166,82 +110,103 @@ insert_dependency(int64 job_id, int64 needs, bool hard)
  * fail_run: a graph that cannot be ordered is the manifest's fault.
  */
 static void
-fail_run(const Run *run, List *names, const DepGraphResult *graph)
+fail_run(const Run *run, const char *problem)
 {
 	static Statement update = {
 		"UPDATE sync_engine.run SET status = 'failed', finished_at = clock_timestamp(), error = $2, "
 		"  sqlstate = '55000' WHERE run_id = $1",
 		2, {INT8OID, TEXTOID}
 	};
-	StringInfoData message;
-	Datum		args[2];
+	Datum		args[2] = {Int64GetDatum(run->run_id), CStringGetTextDatum(problem)};
 
-	initStringInfo(&message);
-	appendStringInfoString(&message, "hard dependencies form a cycle: ");
-	for (int i = 0; i <= graph->cycle_len; i++)
-		appendStringInfo(&message, "%s%s", i > 0 ? " -> " : "",
-						 strVal(list_nth(names, graph->cycle[i % graph->cycle_len])));
-	args[0] = Int64GetDatum(run->run_id);
-	args[1] = CStringGetTextDatum(message.data);
 	(void) statement_run(&update, args, NULL);
 }
 
 static void
-plan_run(const Run *run, Datum entities)
+start_run(const Run *run, int n_jobs)
 {
-	static Statement start_run = {
+	static Statement update = {
 		"UPDATE sync_engine.run SET status = 'running', started_at = clock_timestamp() WHERE run_id = $1",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run->run_id)};
-	List	   *names = with_parents(entities);
-	int			n = list_length(names);
-	const char **node_names = palloc(sizeof(char *) * Max(n, 1));
-	int64	   *job_ids = palloc(sizeof(int64) * Max(n, 1));
-	int			n_edges;
-	Edge	   *edges = load_edges(names, &n_edges);
-	DepEdge    *deps = palloc(sizeof(DepEdge) * Max(n_edges, 1));
-	DepGraphResult *graph;
-	bool		sequential = strcmp(run->execution, "sequential") == 0;
 
-	record_activity(run->run_id, "load_manifest", psprintf("%d entities", n));
-	for (int i = 0; i < n; i++)
-		node_names[i] = strVal(list_nth(names, i));
-	for (int i = 0; i < n_edges; i++)
-		deps[i] = edges[i].dep;
-	graph = depgraph_sort(n, node_names, n_edges, deps);
-	if (!graph->ok)
+	(void) statement_run(&update, args, NULL);
+	if (n_jobs == 0)
+		queue_close_run(run->run_id);
+}
+
+/*
+ * plan_inquiries: questions need no order and no parents.
+ */
+static void
+plan_inquiries(const Run *run, List *names)
+{
+	ListCell   *cell;
+
+	start_run(run, list_length(names));
+	foreach(cell, names)
+		(void) insert_job(run, strVal(lfirst(cell)), run->kind, 0, 0, 0, NULL);
+}
+
+static int
+count_folded(const SyncPlan *plan)
+{
+	int			n = 0;
+
+	for (int i = 0; i < plan->n; i++)
+		n += plan->nodes[i].folded_into >= 0 ? 1 : 0;
+	return n;
+}
+
+static void
+plan_run(const Run *run, List *names)
+{
+	SyncPlan   *plan = plan_build(names, run->org);
+	PlannedJob *jobs = palloc0(sizeof(PlannedJob) * Max(plan->n, 1));
+	bool		sequential = strcmp(run->execution, "sequential") == 0;
+	int64		previous = 0;	/* sequential: the job to wait for */
+
+	record_activity(run->run_id, "load_manifest", psprintf("%d entities", plan->n));
+	if (plan->problem != NULL)
 	{
-		fail_run(run, names, graph);
+		fail_run(run, plan->problem);
 		return;
 	}
 	record_activity(run->run_id, "build_dependency_graph",
-					psprintf("%d waves, %d soft edges dropped", graph->n_waves, graph->n_dropped));
-	(void) statement_run(&start_run, args, NULL);
-	if (n == 0)
-		queue_close_run(run->run_id);
+					psprintf("%d waves, %d soft edges dropped, %d entities come with another's pages",
+							 plan->graph->n_waves, plan->graph->n_dropped, count_folded(plan)));
+	start_run(run, plan->n);
 
 	/* in order, so that job ids order the claims: soft parents come first */
-	for (int position = 0; position < n; position++)
+	for (int position = 0; position < plan->n; position++)
 	{
-		int			node = graph->order[position];
-		int			unmet = sequential && position > 0 ? 1 : 0;
-		int64		previous = position > 0 ? job_ids[graph->order[position - 1]] : 0;
+		int			number = plan->graph->order[position];
+		const PlannedEntity *node = &plan->nodes[number];
+		bool		folds = node->folded_into >= 0 && !jobs[node->folded_into].joined;
+		bool		waits = sequential && previous != 0 && !folds;
+		int			unmet = waits ? 1 : 0;
 
-		for (int i = 0; i < n_edges; i++)
+		for (int i = 0; i < plan->n_edges; i++)
 		{
-			if (edges[i].dep.to == node && edges[i].dep.hard &&
-				!(sequential && job_ids[edges[i].dep.from] == previous))
+			const DepEdge *edge = &plan->edges[i].dep;
+
+			if (edge->to == number && edge->hard && !(waits && jobs[edge->from].job_id == previous))
 				unmet++;
 		}
-		job_ids[node] = insert_job(run, node_names[node], graph->wave[node], unmet);
-		for (int i = 0; i < n_edges; i++)
+		jobs[number] = insert_job(run, node->name, node->strategy, plan->graph->wave[number], unmet,
+								  folds ? jobs[node->folded_into].job_id : 0, folds ? plan_via(plan, node) : NULL);
+		for (int i = 0; i < plan->n_edges; i++)
 		{
-			if (edges[i].dep.to == node && edges[i].dep.hard)
-				insert_dependency(job_ids[node], job_ids[edges[i].dep.from], edges[i].skips);
+			const DepEdge *edge = &plan->edges[i].dep;
+
+			if (edge->to == number && edge->hard)
+				insert_dependency(jobs[number].job_id, jobs[edge->from].job_id, plan->edges[i].skips);
 		}
-		if (sequential && position > 0)
-			insert_dependency(job_ids[node], previous, false);
+		if (waits)
+			insert_dependency(jobs[number].job_id, previous, false);
+		if (!folds)
+			previous = jobs[number].job_id;
 	}
 }
 
@@ -255,8 +220,10 @@ planner_plan_next_run(void)
 		0, {0}
 	};
 	Run			run;
-	Datum		entities;
+	Datum	   *entities;
+	int			n;
 	bool		isnull;
+	List	   *names = NIL;
 
 	if (statement_run(&next_run, NULL, NULL) == 0)
 		return false;
@@ -266,7 +233,14 @@ planner_plan_next_run(void)
 	run.mode = result_text(0, 4);
 	run.execution = result_text(0, 5);
 	run.priority = (int) result_int64(0, 6, 0);
-	entities = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7, &isnull);
-	plan_run(&run, PointerGetDatum(DatumGetArrayTypePCopy(entities)));
+	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7,
+													   &isnull)),
+					  TEXTOID, -1, false, TYPALIGN_INT, &entities, NULL, &n);
+	for (int i = 0; i < n; i++)
+		names = lappend(names, makeString(TextDatumGetCString(entities[i])));
+	if (strcmp(run.kind, "sync") == 0)
+		plan_run(&run, names);
+	else
+		plan_inquiries(&run, names);
 	return true;
 }

@@ -20,9 +20,10 @@
 /* What a run asks for; entities are 'product.Entity' String nodes. */
 typedef struct RunRequest
 {
-	const char *kind;			/* sync, check */
+	const char *kind;			/* sync, check, probe, refresh */
 	const char *org;
 	List	   *entities;
+	bool		everything;		/* not named one by one */
 	const char *mode;
 	const char *execution;
 	int			priority;
@@ -43,6 +44,7 @@ typedef struct ClaimedJob
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
 	int			attempts;		/* failed ones since the last page */
+	bool		everything;		/* of a run that asks for all that can be seen */
 } ClaimedJob;
 
 /* Why a job ended otherwise than well; texts may be NULL. */

@@ -13,23 +13,18 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
+#include "attribute.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "iso8601.h"
 #include "json_hash.h"
 #include "lib/stringinfo.h"
 #include "record.h"
-#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
-
-#define DAYS_1970_TO_2000	(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
 /* Column numbers in a mapper's memory of where members were. */
 #define MEMBER_UNKNOWN		(-1)
@@ -141,6 +136,31 @@ hash_text(const char *text, int len, uint64 seed)
 }
 
 /*
+ * param_of: the path's word on a column of which the record itself says
+ * nothing, or NULL.
+ */
+static const char *
+param_of(const EntityColumn *column, const Record *record)
+{
+	return column->param >= 0 && record->params != NULL ? record->params[column->param] : NULL;
+}
+
+/*
+ * hash_field: of a value that is stored as a digest no more than the digest
+ * goes in, so that nobody can find it by trying.
+ */
+static uint64
+hash_field(const EntityColumn *column, const JsonSlice *value, uint64 seed)
+{
+	char	   *digest;
+
+	if (column->privacy != PRIVACY_HASH)
+		return json_hash(value, seed);
+	digest = attribute_digest(value);
+	return hash_text(digest, strlen(digest), seed);
+}
+
+/*
  * hash_values: over the columns in their order; what is missing or null is
  * stored as NULL and adds nothing.  Unknown attributes, and the ids of a
  * to-many relationship, are summed: their order does not matter.
@@ -156,6 +176,7 @@ hash_values(const RecordMapper *mapper, const Record *record)
 	{
 		const PageLink *link = record->links[i];
 		const PageField *field = record->fields[i];
+		const char *param = entity->shared ? NULL : param_of(&entity->columns[i], record);
 
 		if (!entity->columns[i].hashed)
 			continue;
@@ -172,10 +193,18 @@ hash_values(const RecordMapper *mapper, const Record *record)
 			if (link->count > 0)
 				hash = hash_text((const char *) &sum, sizeof(sum), hash + i);
 		}
-		else if (field != NULL && field->value.kind != JSON_KIND_NULL)
-			hash = json_hash(&field->value, hash + i);
-		else if (entity->columns[i].source == SOURCE_PARENT && record->parent != NULL)
-			hash = hash_text(record->parent, strlen(record->parent), hash + i);
+		else if (field != NULL)
+		{
+			if (field->value.kind != JSON_KIND_NULL)
+				hash = hash_field(&entity->columns[i], &field->value, hash + i);
+		}
+		else if (param != NULL)
+		{
+			/* the same as if the record said it in a relationship */
+			uint64		sum = hash_text(param, strlen(param), i);
+
+			hash = hash_text((const char *) &sum, sizeof(sum), hash + i);
+		}
 	}
 	for (int i = 0; i < record->n_extra; i++)
 		extra += json_hash(&record->extra[i]->value,
@@ -184,14 +213,15 @@ hash_values(const RecordMapper *mapper, const Record *record)
 }
 
 void
-record_map(RecordMapper *mapper, const PageRecord *source, const char *parent, Record *record)
+record_map(RecordMapper *mapper, const PageRecord *source, const char *const *params,
+		   Record *record)
 {
 	const Entity *entity = mapper->entity;
 	int64		unix_us;
 
 	memset(record, 0, sizeof(Record));
 	record->source = source;
-	record->parent = parent;
+	record->params = params;
 	record->fields = palloc0(sizeof(PageField *) * Max(entity->n_columns, 1));
 	record->links = palloc0(sizeof(PageLink *) * Max(entity->n_columns, 1));
 
@@ -257,123 +287,6 @@ record_json_type(const JsonSlice *value)
 }
 
 static Datum
-raw_text(const JsonSlice *value)
-{
-	return PointerGetDatum(cstring_to_text_with_len(value->raw, value->raw_len));
-}
-
-static bool
-misfit(const EntityColumn *column, const JsonSlice *value, char **problem)
-{
-	/* enough to see what came; the whole is in the dead letter */
-	int			shown = Min(value->raw_len, 60);
-
-	*problem = psprintf("attribute \"%s\" is no %s: %s", column->name,
-						column->type == COLUMN_TIMESTAMP ? "timestamp" :
-						column->type == COLUMN_DATE ? "date" :
-						column->type == COLUMN_BIGINT ? "integer" :
-						column->type == COLUMN_NUMERIC ? "number" : "boolean",
-						pnstrdup(value->raw, pg_mbcliplen(value->raw, value->raw_len, shown)));
-	return false;
-}
-
-/*
- * parse_integer: also as 3.0 or 1e3, which JSON calls the same.
- */
-static bool
-parse_integer(const char *text, int64 *number)
-{
-	char	   *end;
-	double		real;
-
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	if (errno == 0 && end > text && *end == '\0')
-		return true;
-
-	/* beyond 2^53 a double has no units any more */
-	errno = 0;
-	real = strtod(text, &end);
-	if (errno != 0 || end == text || *end != '\0' || strpbrk(text, "xXnN") != NULL ||
-		fabs(real) > 9007199254740992.0 || real != rint(real))
-		return false;
-	*number = (int64) real;
-	return true;
-}
-
-/*
- * is_empty: "" for a date, a number or a boolean is none.
- */
-static bool
-is_empty(const EntityColumn *column, const JsonSlice *value)
-{
-	return value->kind == JSON_KIND_STRING && value->text_len == 0 &&
-		column->type != COLUMN_TEXT && column->type != COLUMN_JSONB;
-}
-
-static bool
-attribute_value(const EntityColumn *column, const JsonSlice *value, Datum *datum, char **problem)
-{
-	int64		number;
-	int			days;
-
-	switch (column->type)
-	{
-		case COLUMN_TEXT:
-			*datum = value->kind == JSON_KIND_STRING ?
-				PointerGetDatum(cstring_to_text_with_len(value->text, value->text_len)) :
-				raw_text(value);
-			return true;
-
-		case COLUMN_TIMESTAMP:
-			if (value->kind != JSON_KIND_STRING || !iso8601_parse(value->text, &number))
-				return misfit(column, value, problem);
-			*datum = TimestampTzGetDatum(number - DAYS_1970_TO_2000 * USECS_PER_DAY);
-			return true;
-
-		case COLUMN_DATE:
-			if (value->kind != JSON_KIND_STRING || !iso8601_parse_date(value->text, &days))
-				return misfit(column, value, problem);
-			*datum = DateADTGetDatum(days - DAYS_1970_TO_2000);
-			return true;
-
-		case COLUMN_BIGINT:
-			if (value->text == NULL || !parse_integer(value->text, &number))
-				return misfit(column, value, problem);
-			*datum = Int64GetDatum(number);
-			return true;
-
-		case COLUMN_NUMERIC:
-			if (value->text == NULL || value->text[0] == '\0' ||
-				value->text[strspn(value->text, "+-.0123456789eE")] != '\0')
-				return misfit(column, value, problem);
-			*datum = DirectFunctionCall3(numeric_in, CStringGetDatum(value->text),
-										 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-			return true;
-
-		case COLUMN_BOOLEAN:
-			if (value->kind == JSON_KIND_TRUE ||
-				(value->kind == JSON_KIND_STRING && strcmp(value->text, "true") == 0))
-				*datum = BoolGetDatum(true);
-			else if (value->kind == JSON_KIND_FALSE ||
-					 (value->kind == JSON_KIND_STRING && strcmp(value->text, "false") == 0))
-				*datum = BoolGetDatum(false);
-			else
-				return misfit(column, value, problem);
-			return true;
-
-		case COLUMN_JSONB:
-			*datum = DirectFunctionCall1(jsonb_in,
-										 CStringGetDatum(pnstrdup(value->raw, value->raw_len)));
-			return true;
-
-		case COLUMN_TEXT_ARRAY:
-			break;
-	}
-	elog(ERROR, "column \"%s\" has no attribute", column->name);
-}
-
-static Datum
 ids_array(const PageLink *link)
 {
 	Datum	   *ids = palloc(sizeof(Datum) * Max(link->count, 1));
@@ -390,17 +303,18 @@ record_value(const Entity *entity, const Record *record, int number,
 	const EntityColumn *column = &entity->columns[number];
 	const PageField *field = record->fields[number];
 	const PageLink *link = record->links[number];
+	const char *param;
 
 	*isnull = true;
 	*value = (Datum) 0;
 
-	if (column->source == SOURCE_PARENT)
+	if (column->privacy == PRIVACY_DROP)
+		return true;
+	param = param_of(column, record);
+	if (param != NULL && (link == NULL || !link->has_data) && field == NULL)
 	{
-		if (record->parent != NULL)
-		{
-			*isnull = false;
-			*value = CStringGetTextDatum(record->parent);
-		}
+		*isnull = false;
+		*value = CStringGetTextDatum(param);
 		return true;
 	}
 	if (link != NULL && link->has_data)
@@ -418,12 +332,16 @@ record_value(const Entity *entity, const Record *record, int number,
 			*isnull = true;
 		return true;
 	}
-	if (field != NULL && field->value.kind != JSON_KIND_NULL && !is_empty(column, &field->value))
-	{
-		*isnull = false;
-		return attribute_value(column, &field->value, value, problem);
-	}
-	return true;
+	return field == NULL || attribute_convert(column, &field->value, value, isnull, problem);
+}
+
+bool
+record_tells(const Entity *entity, const Record *record, int number)
+{
+	const PageLink *link = record->links[number];
+
+	return record->fields[number] != NULL || (link != NULL && link->has_data) ||
+		param_of(&entity->columns[number], record) != NULL;
 }
 
 Datum

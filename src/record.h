@@ -19,7 +19,7 @@
 typedef struct Record
 {
 	const PageRecord *source;
-	const char *parent;			/* id of the parent whose list it came in */
+	const char *const *params;	/* of the path it came from; NULL = none known */
 	const PageField **fields;	/* per column: its attribute, or NULL */
 	const PageLink **links;		/* per column: its relationship, or NULL */
 	int			n_extra;
@@ -37,8 +37,11 @@ extern RecordMapper *record_mapper_create(const Entity *entity, uint64 shape);
  * Lays a sound record against the columns, and hashes what would be stored.
  * The hash depends on values, not on the order of members.
  */
-extern void record_map(RecordMapper *mapper, const PageRecord *source, const char *parent,
-					   Record *record);
+extern void record_map(RecordMapper *mapper, const PageRecord *source,
+					   const char *const *params, Record *record);
+
+/* Whether the record says anything of a column, be it null. */
+extern bool record_tells(const Entity *entity, const Record *record, int column);
 
 /*
  * Converts a column's value to its Datum.

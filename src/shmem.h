@@ -96,6 +96,7 @@ typedef struct WaiterSlot
 	int64		run_id;			/* 0 = not enqueued yet */
 	Oid			role;
 	int			priority;
+	bool		everything;
 	/* kind, org, mode, execution, entities, each NUL-terminated */
 	char		request[MAX_REQUEST_BYTES];
 	char		error[256];

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sql_api.c
- *		The SQL-callable functions: arguments, checks, results.
+ *		The SQL-callable functions of runs.
  *
  * They never do HTTP, and hold nothing but a request for those who do.
  *
@@ -12,27 +12,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
-#include "compat.h"
-#include "credential.h"
 #include "funcapi.h"
-#include "guc.h"
-#include "manifest.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
-#include "org.h"
 #include "queue.h"
-#include "secrecy.h"
 #include "session.h"
 #include "shmem.h"
-#include "sql_api.h"
-#include "utils/array.h"
+#include "sql_args.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "wait.h"
 
@@ -41,163 +28,6 @@ PG_FUNCTION_INFO_V1(sync_start);
 PG_FUNCTION_INFO_V1(sync_wait);
 PG_FUNCTION_INFO_V1(sync_cancel);
 PG_FUNCTION_INFO_V1(sync_engine_live_jobs);
-
-/*
- * sql_require_primary: every function that writes, or waits for one who does.
- */
-void
-sql_require_primary(const char *function)
-{
-	shmem_require();
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("%s cannot be called on a standby", function),
-				 errhint("Call it on the primary; a promoted standby takes the work over.")));
-	if (!guc_database_is_served(get_database_name(MyDatabaseId)))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("database \"%s\" is not in sync_engine.database_names",
-						get_database_name(MyDatabaseId)),
-				 errhint("An administrator can add it, or empty the setting to serve every database.")));
-}
-
-/*
- * sql_text_argument: raises an error where it is NULL or empty.
- */
-char *
-sql_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
-{
-	char	   *value;
-
-	if (PG_ARGISNULL(number))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	value = text_to_cstring(PG_GETARG_TEXT_PP(number));
-	if (value[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be empty", name)));
-	return value;
-}
-
-/*
- * sql_require_org: raises an error unless the org exists and is committed.
- */
-void
-sql_require_org(const char *org, bool must_be_committed)
-{
-	static Statement select_org = {
-		"SELECT xmin FROM sync_engine.org WHERE org = $1",
-		1, {TEXTOID}
-	};
-	Datum		args[1] = {CStringGetTextDatum(org)};
-	bool		isnull;
-
-	if (statement_run_latest(&select_org, args, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("org \"%s\" does not exist", org),
-				 errhint("Call sync_connect(%s, client_id, secret) first; sync_orgs shows the orgs there are.",
-						 quote_literal_cstr(org))));
-	if (must_be_committed &&
-		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
-																				 SPI_tuptable->tupdesc,
-																				 1, &isnull))))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("org \"%s\" is not committed yet", org),
-				 errdetail("It was connected or changed in this transaction, so no lane can see that."),
-				 errhint("COMMIT before you wait for a run.")));
-}
-
-static List *
-name_list(ArrayType *array, const char *argument)
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
-	List	   *names = NIL;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%s must be a one-dimensional array", argument)));
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain nulls", argument)));
-		names = lappend(names, TextDatumGetCString(values[i]));
-		if (strcmp(llast(names), "") == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must not contain empty names", argument)));
-	}
-	if (names == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be empty", argument),
-				 errhint("Name entities, as in ARRAY['Person'], or pass NULL for the org's profile.")));
-	return names;
-}
-
-/*
- * sql_profile: the entities of an org that its options name, less those that they
- * exclude; all that can be synced if they name none.
- */
-List *
-sql_profile(const char *org)
-{
-	static Statement select_options = {
-		"SELECT ARRAY(SELECT jsonb_array_elements_text(options->'entities')), "
-		"  ARRAY(SELECT jsonb_array_elements_text(options->'exclude')) "
-		"FROM sync_engine.org WHERE org = $1",
-		1, {TEXTOID}
-	};
-	Datum		args[1] = {CStringGetTextDatum(org)};
-	ArrayType  *wanted;
-	ArrayType  *excluded;
-	bool		isnull;
-	List	   *names = NIL;
-
-	(void) statement_run_latest(&select_options, args, NULL);
-	wanted = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	excluded = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	if (ARR_NDIM(wanted) > 0)
-		names = name_list(wanted, "option \"entities\"");
-	names = manifest_resolve(names);
-	if (ARR_NDIM(excluded) > 0)
-		names = list_difference(names, manifest_resolve(name_list(excluded, "option \"exclude\"")));
-	if (names == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the options of org \"%s\" leave no entity to sync", org),
-				 errhint("Call sync_connect with other options, or name entities.")));
-	return names;
-}
-
-static char *
-one_of(FunctionCallInfo fcinfo, int number, const char *name, const char *const *words, int n)
-{
-	char	   *value = sql_text_argument(fcinfo, number, name);
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < n; i++)
-	{
-		if (strcmp(words[i], value) == 0)
-			return value;
-		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", words[i]);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s \"%s\" does not exist", name, value),
-			 errhint("Write one of: %s.", list.data)));
-}
 
 /*
  * read_request: the arguments of sync_run and sync_start, checked.  Within an
@@ -211,13 +41,9 @@ read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *reques
 
 	request->kind = "sync";
 	request->org = sql_text_argument(fcinfo, 0, "org");
-	request->mode = one_of(fcinfo, 2, "mode", modes, lengthof(modes));
-	if (strcmp(request->mode, "auto") != 0 && strcmp(request->mode, "full") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("mode \"%s\" is not supported yet", request->mode),
-				 errhint("Use mode 'full'; it writes only what has changed.")));
-	request->execution = one_of(fcinfo, 3, "execution", executions, lengthof(executions));
+	request->mode = sql_one_of(fcinfo, 2, "mode", modes, lengthof(modes));
+	sql_check_mode(request->mode);
+	request->execution = sql_one_of(fcinfo, 3, "execution", executions, lengthof(executions));
 	if (PG_ARGISNULL(4))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -225,28 +51,7 @@ read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *reques
 	request->priority = PG_GETARG_INT32(4);
 	request->role = GetSessionUserId();
 	sql_require_org(request->org, must_be_committed);
-	request->entities = PG_ARGISNULL(1) ? sql_profile(request->org) :
-		manifest_resolve(name_list(PG_GETARG_ARRAYTYPE_P(1), "entities"));
-}
-
-/*
- * sql_return_rows: the last result of SPI as the function's rows.
- */
-void
-sql_return_rows(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		int			n = SPI_tuptable->tupdesc->natts;
-		Datum	   *values = palloc(sizeof(Datum) * n);
-		bool	   *nulls = palloc(sizeof(bool) * n);
-
-		for (int i = 0; i < n; i++)
-			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	request->entities = sql_entities_argument(fcinfo, 1, request->org, &request->everything);
 }
 
 /*

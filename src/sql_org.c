@@ -22,7 +22,7 @@
 #include "secrecy.h"
 #include "session.h"
 #include "shmem.h"
-#include "sql_api.h"
+#include "sql_args.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "wait.h"
@@ -101,7 +101,13 @@ sync_connect(PG_FUNCTION_ARGS)
 	store_org(org, base_url, keep_options ? (Datum) 0 : PG_GETARG_DATUM(5), keep_options);
 	org_store_credential(org, &credential);
 	if (!keep_options)
-		(void) sql_profile(org);	/* a slip in a name shows now, not at night */
+	{
+		bool		everything;
+		List	   *left_out;
+
+		/* a slip in a name shows now, not at night */
+		(void) sql_profile(org, &everything, &left_out);
+	}
 	owner_scope_leave(&scope);
 	SPI_finish();
 
@@ -170,7 +176,7 @@ Datum
 sync_check(PG_FUNCTION_ARGS)
 {
 	static Statement select_products = {
-		"SELECT product || '.access' FROM sync_engine.manifest_product ORDER BY product", 0, {0}
+		"SELECT product || '.access' FROM sync_engine.product ORDER BY product", 0, {0}
 	};
 	static Statement select_access = {
 		"SELECT j.product, coalesce(a.accessible AND j.status = 'succeeded', false), "

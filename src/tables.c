@@ -78,6 +78,13 @@ tables_sql_type(ColumnType type)
 	pg_unreachable();
 }
 
+void
+tables_limit_waits(void)
+{
+	(void) set_config_option("lock_timeout", DDL_LOCK_TIMEOUT, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 static void
 run_ddl(const char *command)
 {
@@ -298,8 +305,8 @@ missing_columns(const Entity *entity, Oid relation)
 }
 
 /*
- * table_shape: changes when a column that we fill comes, goes, or comes back,
- * so that every record is then written once more.
+ * table_shape: changes when a column that we fill comes, goes, or comes back, or
+ * what may be stored in it, so that every record is then written once more.
  */
 static uint64
 table_shape(const Entity *entity, Oid relation)
@@ -312,7 +319,7 @@ table_shape(const Entity *entity, Oid relation)
 		AttrNumber	number = get_attnum(relation, column->name);
 
 		shape = hash_bytes_extended((const unsigned char *) column->name, strlen(column->name),
-									shape + number);
+									shape + number + ((uint64) column->privacy << 32));
 	}
 	return shape;
 }
@@ -340,8 +347,7 @@ tables_ensure(const Entity *entity)
 		const bool	session_lock = false;
 		const bool	dont_wait = false;
 
-		(void) set_config_option("lock_timeout", DDL_LOCK_TIMEOUT, PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_LOCAL, true, 0, false);
+		tables_limit_waits();
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, DDL_LOCK_KEY, 0, ENGINE_LOCK_SPACE);
 		(void) LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait);
 

@@ -33,6 +33,12 @@ extern DataTable tables_ensure(const Entity *entity);
  */
 extern bool tables_check(Oid relation);
 
+/*
+ * From now on until the scope ends nothing waits long for a lock, so that
+ * nobody queues behind a table that is to change.
+ */
+extern void tables_limit_waits(void);
+
 /* SQL type of a column. */
 extern const char *tables_sql_type(ColumnType type);
 

@@ -3,7 +3,7 @@
  * writer.c
  *		Writes the records of a page into its data table.
  *
- * First the stored hashes of the page's ids are looked up.  A record whose
+ * First the stored hashes of the page's ids are looked up (writer_stored.c).  A record whose
  * hash is stored costs nothing more: it is neither converted nor written.
  * The others are converted, and go as one array of rows through one saved
  * INSERT ... SELECT FROM unnest(...) ON CONFLICT DO UPDATE, in key order.  An
@@ -26,17 +26,14 @@
 #include "catalog/pg_type.h"
 #include "dead_letter.h"
 #include "errors.h"
-#include "executor/spi.h"
 #include "funcapi.h"
-#include "guc.h"
 #include "mb/pg_wchar.h"
-#include "record.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
-#include "utils/timestamp.h"
 #include "writer.h"
+#include "writer_batch.h"
 #include "writer_plan.h"
 
 /*
@@ -51,55 +48,6 @@
 /* Unknown attributes of one page that are noted; the values are all kept. */
 #define MAX_NOTED		100
 
-struct Writer
-{
-	const Entity *entity;
-	const char *org;
-	DataTable	table;
-	int64		run_id;
-	int64		job_id;
-	RecordMapper *mapper;
-	SPIPlanPtr	lookup;
-	SPIPlanPtr	insert;
-	SPIPlanPtr	upsert;
-	TupleDesc	row;			/* of a row of the upsert */
-	int64		open_dead_letters;
-};
-
-/* A record on its way into the table. */
-typedef struct Pending
-{
-	Record		record;
-	bool		exists;
-	bool		live;			/* exists, and is not deleted */
-	Datum		row;			/* as the upsert takes it */
-} Pending;
-
-/* What the table has of an id. */
-typedef struct Stored
-{
-	const char *id;
-	bool		has_hash;
-	uint64		hash;
-	bool		live;
-	bool		has_updated_at;
-	TimestampTz updated_at;
-	TimestampTz synced_at;
-} Stored;
-
-/* State of one page. */
-typedef struct Batch
-{
-	Writer	   *writer;
-	const ParsedPage *page;
-	WriteCounts *counts;
-	int			n;
-	Pending   **pending;
-	bool		all_new;		/* none of them is in the table */
-	int64		became_live;
-	List	   *settled;		/* ids that are in the table now (char *) */
-} Batch;
-
 Writer *
 writer_create(const Entity *entity, const char *org, DataTable table, int64 run_id, int64 job_id)
 {
@@ -113,6 +61,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->mapper = record_mapper_create(entity, table.shape);
 	writer->row = writer_describe_row(entity);
 	writer->lookup = NULL;
+	writer->stored = NULL;
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
@@ -124,6 +73,8 @@ writer_destroy(Writer *writer)
 {
 	if (writer->lookup != NULL)
 		SPI_freeplan(writer->lookup);
+	if (writer->stored != NULL)
+		SPI_freeplan(writer->stored);
 	if (writer->insert != NULL)
 		SPI_freeplan(writer->insert);
 	if (writer->upsert != NULL)
@@ -131,71 +82,10 @@ writer_destroy(Writer *writer)
 }
 
 static int
-compare_stored(const void *a, const void *b)
-{
-	return strcmp(((const Stored *) a)->id, ((const Stored *) b)->id);
-}
-
-static int
 compare_pending(const void *a, const void *b)
 {
 	return strcmp((*(Pending *const *) a)->record.source->id,
 				  (*(Pending *const *) b)->record.source->id);
-}
-
-/*
- * look_up: what the table has of these records, sorted by id.
- */
-static Stored *
-look_up(Batch *batch, int *n_stored)
-{
-	Writer	   *writer = batch->writer;
-	Datum	   *ids = palloc(sizeof(Datum) * Max(batch->n, 1));
-	Datum		args[2];
-	Stored	   *stored;
-	const bool	read_only = false;
-
-	if (writer->lookup == NULL)
-		writer->lookup = writer_plan_lookup(writer->entity);
-	for (int i = 0; i < batch->n; i++)
-		ids[i] = CStringGetTextDatum(batch->pending[i]->record.source->id);
-	args[0] = CStringGetTextDatum(writer->org);
-	args[1] = PointerGetDatum(construct_array(ids, batch->n, TEXTOID, -1, false, TYPALIGN_INT));
-	if (SPI_execute_plan(writer->lookup, args, NULL, read_only, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look up records");
-
-	*n_stored = (int) SPI_processed;
-	stored = palloc(sizeof(Stored) * Max(*n_stored, 1));
-	for (int i = 0; i < *n_stored; i++)
-	{
-		bool		isnull;
-
-		stored[i].id = result_text(i, 1);
-		stored[i].hash = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
-															  SPI_tuptable->tupdesc, 2, &isnull));
-		stored[i].has_hash = !isnull;
-		stored[i].live = result_bool(i, 3);
-		stored[i].updated_at = result_timestamp(i, 4, DT_NOBEGIN);
-		stored[i].has_updated_at = stored[i].updated_at != DT_NOBEGIN;
-		stored[i].synced_at = result_timestamp(i, 5, DT_NOBEGIN);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	qsort(stored, *n_stored, sizeof(Stored), compare_stored);
-	return stored;
-}
-
-/*
- * is_settled: nothing is to be written, because the record is stored, or
- * because a lagging replica of the API served an older copy of it.
- */
-static bool
-is_settled(const Record *record, const Stored *stored)
-{
-	if (stored->live && stored->has_hash && stored->hash == record->hash)
-		return true;
-	return record->has_updated_at && stored->has_updated_at &&
-		record->updated_at < stored->updated_at &&
-		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
 }
 
 static void
@@ -237,6 +127,8 @@ convert(Batch *batch, Pending *pending, char **problem)
 						  &nulls[UPSERT_COLUMNS + i], problem))
 			return false;
 	}
+	if (pending->stored != NULL)
+		writer_lay_over_stored(batch, pending, values, nulls);
 	pending->row = HeapTupleGetDatum(heap_form_tuple(writer->row, values, nulls));
 	return true;
 }
@@ -254,22 +146,26 @@ upsert(Batch *batch, Pending **pending, int n)
 	Datum		args[3];
 	const bool	read_only = false;
 	char	   *problem = NULL;
+	int			n_rows = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		if (!convert(batch, pending[i], &problem))
 			return problem;
-		rows[i] = pending[i]->row;
+		if (!pending[i]->same)
+			rows[n_rows++] = pending[i]->row;
 	}
+	if (n_rows == 0)
+		return NULL;
 	if (*plan == NULL)
 		*plan = writer_plan_write(writer->entity, writer->row, batch->all_new);
 
 	args[0] = CStringGetTextDatum(writer->org);
 	args[1] = Int64GetDatum(writer->run_id);
-	args[2] = PointerGetDatum(construct_array(rows, n, RECORDOID, -1, false, TYPALIGN_DOUBLE));
+	args[2] = PointerGetDatum(construct_array(rows, n_rows, RECORDOID, -1, false, TYPALIGN_DOUBLE));
 	if (SPI_execute_plan(*plan, args, NULL, read_only, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write records");
-	if (SPI_processed < n)
+	if (SPI_processed < n_rows)
 		return pstrdup("a trigger or rule of the table skips the record");
 	return NULL;
 }
@@ -347,7 +243,9 @@ write_range(Batch *batch, Pending **pending, int n)
 	{
 		for (int i = 0; i < n; i++)
 		{
-			if (pending[i]->exists)
+			if (pending[i]->same)
+				batch->counts->unchanged++;
+			else if (pending[i]->exists)
 				batch->counts->updated++;
 			else
 				batch->counts->inserted++;
@@ -371,35 +269,47 @@ write_range(Batch *batch, Pending **pending, int n)
 	}
 }
 
+bool
+writer_takes_type(const Writer *writer, const char *type)
+{
+	ListCell   *cell;
+
+	if (type == NULL)
+		return false;
+	foreach(cell, writer->entity->aliases)
+	{
+		if (strcmp(type, lfirst(cell)) == 0)
+			return true;
+	}
+	return strcmp(type, writer->entity->name) == 0;
+}
+
 /*
  * defect_of: why a record cannot be stored, or NULL.
  */
 static const char *
 defect_of(const Batch *batch, const PageRecord *source)
 {
-	const char *name = batch->writer->entity->name;
-
 	if (source->defect != NULL)
 		return source->defect;
-	if (source->type == NULL || strcmp(source->type, name) != 0)
-		return psprintf("type is %s, not %s", source->type ? source->type : "missing", name);
+	if (!writer_takes_type(batch->writer, source->type))
+		return psprintf("type is %s, not %s", source->type ? source->type : "missing",
+						batch->writer->entity->name);
 	if (strlen(source->id) > MAX_ID_BYTES)
 		return psprintf("id is longer than %d bytes", MAX_ID_BYTES);
 	return NULL;
 }
 
 /*
- * sort_out: defects become dead letters; what is left is mapped.
+ * sort_out: defects become dead letters; what is left is mapped, in key order.
  */
 static void
-sort_out(Batch *batch, int first, const char *parent)
+sort_out(Batch *batch, const WriteItem *items, int n)
 {
-	const ParsedPage *page = batch->page;
-
-	batch->pending = palloc(sizeof(Pending *) * Max(page->n_records, 1));
-	for (int i = first; i < page->n_records; i++)
+	batch->pending = palloc(sizeof(Pending *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
 	{
-		const PageRecord *source = &page->records[i];
+		const PageRecord *source = items[i].record;
 		Pending    *pending;
 		const char *defect;
 
@@ -416,54 +326,24 @@ sort_out(Batch *batch, int first, const char *parent)
 			continue;
 		}
 		pending = palloc0(sizeof(Pending));
-		record_map(batch->writer->mapper, source, parent, &pending->record);
+		record_map(batch->writer->mapper, source, items[i].params, &pending->record);
 		batch->pending[batch->n++] = pending;
 	}
-}
-
-/*
- * drop_settled: leaves only what must be written.
- */
-static void
-drop_settled(Batch *batch)
-{
-	int			n_stored;
-	Stored	   *stored;
-	int			kept = 0;
-
-	if (batch->n == 0)
-		return;
-	stored = look_up(batch, &n_stored);
-	for (int i = 0; i < batch->n; i++)
-	{
-		Pending    *pending = batch->pending[i];
-		Stored		key = {.id = pending->record.source->id};
-		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
-
-		if (found != NULL && is_settled(&pending->record, found))
-		{
-			batch->counts->unchanged++;
-			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
-			continue;
-		}
-		pending->exists = found != NULL;
-		pending->live = found != NULL && found->live;
-		batch->pending[kept++] = pending;
-	}
-	batch->n = kept;
-	batch->all_new = n_stored == 0;
 	qsort(batch->pending, batch->n, sizeof(Pending *), compare_pending);
 }
 
 /*
- * note_unknown_attributes: each (org, attribute) once.
+ * note_unknown_attributes: each (org, attribute) once, and once more when a
+ * value other than null shows its type.
  */
 static void
 note_unknown_attributes(Batch *batch)
 {
 	static Statement insert_change = {
 		"INSERT INTO sync_engine.schema_change (org, product, entity, attribute, json_type, run_id) "
-		"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		"SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM sync_engine.schema_change "
+		"  WHERE (org, product, entity, attribute) = ($1, $2, $3, $4) AND (json_type <> 'null' OR $5 = 'null')) "
+		"ON CONFLICT (product, entity, attribute, org) DO UPDATE SET json_type = EXCLUDED.json_type",
 		6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
 	};
 	Writer	   *writer = batch->writer;
@@ -476,17 +356,19 @@ note_unknown_attributes(Batch *batch)
 		for (int k = 0; k < record->n_extra; k++)
 		{
 			const PageField *field = record->extra[k];
-			String	   *name = makeString(pnstrdup(field->name, pg_mbcliplen(field->name, field->name_len,
-																			 MAX_NOTED_BYTES)));
+			char	   *name = pnstrdup(field->name, pg_mbcliplen(field->name, field->name_len,
+															 MAX_NOTED_BYTES));
+			bool		typed = field->value.kind != JSON_KIND_NULL;
+			String	   *note = makeString(psprintf("%s %s", typed ? "typed" : "null", name));
 			Datum		args[6];
 
-			if (list_member(noted, name) || list_length(noted) == MAX_NOTED)
+			if (list_member(noted, note) || list_length(noted) == MAX_NOTED)
 				continue;
-			noted = lappend(noted, name);
+			noted = lappend(noted, note);
 			args[0] = CStringGetTextDatum(writer->org);
 			args[1] = CStringGetTextDatum(writer->entity->product);
 			args[2] = CStringGetTextDatum(writer->entity->name);
-			args[3] = CStringGetTextDatum(strVal(name));
+			args[3] = CStringGetTextDatum(name);
 			args[4] = CStringGetTextDatum(record_json_type(&field->value));
 			args[5] = Int64GetDatum(writer->run_id);
 			(void) statement_run(&insert_change, args, NULL);
@@ -531,15 +413,15 @@ close_dead_letters(Batch *batch)
 }
 
 void
-writer_write(Writer *writer, const ParsedPage *page, int first, const char *parent,
+writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int n, bool thin,
 			 WriteCounts *counts)
 {
-	Batch		batch = {.writer = writer, .page = page, .counts = counts};
+	Batch		batch = {.writer = writer, .page = page, .counts = counts, .thin = thin};
 
 	memset(counts, 0, sizeof(WriteCounts));
 	session_become_table_owner();
-	sort_out(&batch, first, parent);
-	drop_settled(&batch);
+	sort_out(&batch, items, n);
+	writer_drop_settled(&batch);
 	write_range(&batch, batch.pending, batch.n);
 	session_become_extension_owner();
 

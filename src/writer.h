@@ -31,14 +31,24 @@ extern Writer *writer_create(const Entity *entity, const char *org, DataTable ta
 							 int64 run_id, int64 job_id);
 extern void writer_destroy(Writer *writer);
 
+/* A record to write, and the parameters of the path it came from (or NULL). */
+typedef struct WriteItem
+{
+	const PageRecord *record;
+	const char *const *params;
+} WriteItem;
+
 /*
- * Writes the records from `first` on.  parent: the id of the parent whose
- * list it is, or NULL.  Within a transaction of a lane, after the job's row was
- * moved.  Records that cannot be stored become dead letters; any other error
- * is raised.
+ * Writes records of a page.  thin: they came inside their parent's page and
+ * may lack what the list form has; what they do not tell stays as it is stored.
+ * Within a transaction of a lane, after the job's row was moved.  Records that
+ * cannot be stored become dead letters; any other error is raised.
  */
-extern void writer_write(Writer *writer, const ParsedPage *page, int first, const char *parent,
-						 WriteCounts *counts);
+extern void writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int n,
+						 bool thin, WriteCounts *counts);
+
+/* Whether records of this JSON:API type are the writer's: its entity, or an alias. */
+extern bool writer_takes_type(const Writer *writer, const char *type);
 
 /* In the same transaction as the last page: the list has been read. */
 extern void writer_finish(Writer *writer);

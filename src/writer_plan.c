@@ -18,8 +18,8 @@
 #include "utils/builtins.h"
 #include "writer_plan.h"
 
-static Oid
-column_type(ColumnType type)
+Oid
+writer_column_type(ColumnType type)
 {
 	switch (type)
 	{
@@ -58,7 +58,7 @@ writer_describe_row(const Entity *entity)
 	TupleDescInitEntry(row, UPSERT_HASH + 1, "hash", INT8OID, -1, 0);
 	for (int i = 0; i < entity->n_columns; i++)
 		TupleDescInitEntry(row, UPSERT_COLUMNS + i + 1, psprintf("c%d", i),
-						   column_type(entity->columns[i].type), -1, 0);
+						   writer_column_type(entity->columns[i].type), -1, 0);
 	return BlessTupleDesc(row);
 }
 
@@ -86,7 +86,24 @@ writer_plan_lookup(const Entity *entity)
 	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
 							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
 							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
-							  entity->updated_at >= 0 ? "updated_at" : "NULL::timestamptz",
+							  entity->updated_at >= 0 ? "updated_at::timestamptz" : "NULL::timestamptz",
+							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+					 2, types);
+}
+
+SPIPlanPtr
+writer_plan_stored(const Entity *entity)
+{
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < entity->n_columns; i++)
+		appendStringInfo(&columns, ", %s::%s", quote_identifier(entity->columns[i].name),
+						 format_type_be(writer_column_type(entity->columns[i].type)));
+	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
+							  "(SELECT id, _extra, _hash%s FROM %s "
+							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t", columns.data,
 							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
 					 2, types);
 }

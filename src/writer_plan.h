@@ -21,11 +21,17 @@
 #define UPSERT_HASH		2
 #define UPSERT_COLUMNS	3
 
+/* The type of a column's values. */
+extern Oid	writer_column_type(ColumnType type);
+
 /* The type of the rows that the write statement takes, in the current context. */
 extern TupleDesc writer_describe_row(const Entity *entity);
 
 /* ($1 org, $2 ids) → id, hash, live, updated_at, synced_at of those stored. */
 extern SPIPlanPtr writer_plan_lookup(const Entity *entity);
+
+/* ($1 org, $2 ids) → what is stored, as rows of the upsert. */
+extern SPIPlanPtr writer_plan_stored(const Entity *entity);
 
 /* ($1 org, $2 run, $3 rows); all_new: none of them is stored. */
 extern SPIPlanPtr writer_plan_write(const Entity *entity, TupleDesc row, bool all_new);

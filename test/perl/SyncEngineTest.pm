@@ -164,7 +164,7 @@ sub is_equal_to_oracle
 	my ($product, $type) = split_name($entity);
 	my %left_out = map { $_ => 1 } @{ $options{except} // [] }, split /\n/, $node->safe_psql(
 		$database,
-		"SELECT attribute FROM sync_engine.manifest_attribute
+		"SELECT attribute FROM sync_engine.attribute
 		WHERE (product, entity) = ('$product', '$type') AND fields_only");
 	my @columns = grep { !$left_out{ $_->[0] } } map { [ split /\t/ ] } split /\n/,
 	  $simulator->get('oracle/columns', entity => $entity);

@@ -46,7 +46,7 @@ SELECT * FROM sync_run('church', ARRAY['Persom']);
 
 -- what the engine cannot read yet
 SELECT format('SELECT sync_start(%L, ARRAY[%L])', 'church', min(product || '.' || entity))
-FROM sync_engine.manifest_entity WHERE NOT ready
+FROM sync_engine.entity WHERE NOT ready
 \gexec
 \echo :SQLSTATE
 

@@ -138,13 +138,14 @@ sub kill_postmaster
 	return 1;
 }
 
-# expected_pages: of a list, each of whose pages but the first repeats a row;
-# or of as many short lists as there are parents.
+# expected_pages: of a list, each of whose pages but the first repeats a row; of
+# as many short lists as there are parents; or of the list that brings it along.
 sub expected_pages
 {
 	my ($entity, $count) = @_;
 
 	return $count->{Household} if $entity eq 'HouseholdMembership';
+	return 1 + expected_pages('Person', $count) if $entity =~ /^(?:Email|Address|FieldDatum)$/;
 	return $count->{$entity} <= 100 ? 1 : 1 + int(($count->{$entity} - 100 + 98) / 99);
 }
 

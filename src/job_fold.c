@@ -1,0 +1,550 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_fold.c
+ *		Records that come along with a job's pages (JSON:API include).
+ *
+ * IDENTIFICATION
+ *		src/job_fold.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "job_fold.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "queue_fold.h"
+#include "session.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* A page that lacks named records can be a replica's hiccup; three are not. */
+#define TRUST_MISSING_AFTER	3
+
+/* A page of which nothing can be stored: see also job_page.c. */
+#define HOPELESS_PAGE		10
+
+typedef struct Folded
+{
+	int64		job_id;
+	char	   *via;			/* the include, and the relationship that it fills */
+	Entity	   *entity;
+	DataTable	table;
+	Writer	   *writer;
+	int		   *params;			/* for each parameter of its path but the last: that
+								 * of the job's path */
+} Folded;
+
+/* A primary record that names an included one. */
+typedef struct Owner
+{
+	const char *id;				/* of the included record */
+	int			record;			/* the primary one */
+} Owner;
+
+/*
+ * adopt_owner: an owned entity with a list of its own says who its owner is in
+ * a relationship.  A thin copy may lack that, but the page tells.
+ */
+static void
+adopt_owner(Entity *entity, const Entity *owner)
+{
+	char	   *name = psprintf("%s_id", manifest_snake_case(owner->name));
+
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		if (entity->columns[i].source == SOURCE_LINK_ID && strcmp(entity->columns[i].name, name) == 0)
+		{
+			entity->n_params = 1;
+			entity->columns[i].param = 0;
+		}
+	}
+}
+
+/*
+ * match_params: where the parameters of the folded entity's path come from;
+ * false if they are not known here.
+ */
+static bool
+match_params(const Job *job, Folded *folded)
+{
+	folded->params = palloc0(sizeof(int) * Max(folded->entity->n_params, 1));
+	for (int i = 0; i < folded->entity->n_params - 1; i++)
+	{
+		folded->params[i] = -1;
+		for (int k = 0; k < job->entity->n_params; k++)
+		{
+			if (strcmp(folded->entity->params[i], job->entity->params[k]) == 0)
+				folded->params[i] = k;
+		}
+		if (folded->params[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+unfold_in_transaction(Job *job, int64 job_id, const char *reason)
+{
+	bool		durable = false;
+
+	if (!session_begin("reading an entity by itself"))
+	{
+		job->over = true;
+		return;
+	}
+	queue_unfold(job_id, reason);
+	session_commit(durable);
+}
+
+/*
+ * drop: from the job's memory.
+ */
+static void
+drop(Job *job, Folded *folded, const char *reason)
+{
+	ereport(LOG,
+			(errmsg("sync_engine: %s of org \"%s\" is not read with %s: %s", folded->entity->name,
+					job->claim.org, job->claim.entity, reason)));
+	writer_destroy(folded->writer);
+	job->folded = list_delete_ptr(job->folded, folded);
+}
+
+/*
+ * prepare: one of them; raises an error if its table is not fit.  NULL if the
+ * manifest does not allow it any more.
+ */
+static Folded *
+prepare(Job *job, const FoldedJob *from)
+{
+	Folded	   *folded = palloc0(sizeof(Folded));
+
+	folded->job_id = from->job_id;
+	folded->via = pstrdup(from->via);
+	folded->entity = manifest_load(from->product, from->entity);
+	if (folded->entity == NULL || !match_params(job, folded))
+		return NULL;
+	if (folded->entity->n_params == 0)
+		adopt_owner(folded->entity, job->entity);
+	folded->table = tables_ensure(folded->entity);
+	folded->writer = writer_create(folded->entity, job->org->name, folded->table,
+								   job->claim.run_id, folded->job_id);
+	return folded;
+}
+
+/*
+ * start_one: what is wrong with one entity is its own business.
+ */
+static void
+start_one(Job *job, const FoldedJob *from)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		durable = false;
+	char	   *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		if (session_begin("preparing an entity that comes along"))
+		{
+			MemoryContext old = MemoryContextSwitchTo(job->context);
+			Folded	   *folded = prepare(job, from);
+
+			if (folded != NULL)
+				job->folded = lappend(job->folded, folded);
+			else
+				problem = "the manifest has changed";
+			MemoryContextSwitchTo(old);
+			session_commit(durable);
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		HOLD_INTERRUPTS();
+		error = CopyErrorData();
+		FlushErrorState();
+		session_abort();
+		MemoryContextSwitchTo(context);
+		RESUME_INTERRUPTS();
+		problem = error->message;
+	}
+	PG_END_TRY();
+	if (problem != NULL)
+		unfold_in_transaction(job, from->job_id, problem);
+}
+
+void
+fold_start(Job *job)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *jobs;
+	ListCell   *cell;
+	bool		durable = false;
+	MemoryContext old;
+
+	if (!session_begin("looking for entities that come along"))
+		return;
+	old = MemoryContextSwitchTo(context);
+	jobs = queue_folded_jobs(job->claim.job_id);
+	MemoryContextSwitchTo(old);
+	session_commit(durable);
+	MemoryContextSwitchTo(context);
+
+	foreach(cell, jobs)
+		start_one(job, lfirst(cell));
+}
+
+char *
+fold_include(const Job *job)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	if (job->folded == NIL)
+		return NULL;
+	initStringInfo(&names);
+	foreach(cell, job->folded)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "", ((Folded *) lfirst(cell))->via);
+	return names.data;
+}
+
+static const PageLink *
+find_link(const PageRecord *record, const char *name)
+{
+	for (int i = 0; i < record->n_links; i++)
+	{
+		if (strcmp(record->links[i].name, name) == 0)
+			return &record->links[i];
+	}
+	return NULL;
+}
+
+static int
+compare_owners(const void *a, const void *b)
+{
+	const Owner *left = a;
+	const Owner *right = b;
+	int			order = strcmp(left->id, right->id);
+
+	/* of several owners the first is meant */
+	return order != 0 ? order : left->record - right->record;
+}
+
+/*
+ * list_owners: who names which included record, sorted by its id.
+ */
+static Owner *
+list_owners(const Folded *folded, const ParsedPage *page, int *n)
+{
+	int			room = 64;
+	Owner	   *owners = palloc(sizeof(Owner) * room);
+
+	*n = 0;
+	for (int i = 0; i < page->n_records; i++)
+	{
+		const PageLink *link = find_link(&page->records[i], folded->via);
+
+		for (int k = 0; link != NULL && link->has_data && k < link->count; k++)
+		{
+			if (*n == room)
+				owners = repalloc(owners, sizeof(Owner) * (room *= 2));
+			owners[*n].id = link->ids[k];
+			owners[(*n)++].record = i;
+		}
+	}
+	qsort(owners, *n, sizeof(Owner), compare_owners);
+	return owners;
+}
+
+static const char *const *
+item_params(const Folded *folded, const PageRequest *request, const ParsedPage *page, int owner)
+{
+	int			n = folded->entity->n_params;
+	const char **params;
+
+	if (n == 0 || owner < 0 || page->records[owner].id == NULL)
+		return NULL;
+	params = palloc(sizeof(char *) * n);
+	for (int i = 0; i < n - 1; i++)
+		params[i] = request->parent->params[folded->params[i]];
+	params[n - 1] = page->records[owner].id;
+	return params;
+}
+
+/*
+ * first_owner: the first primary record that names this one, or -1; *known:
+ * all that name it were on the page before, so it was written with that.
+ */
+static int
+first_owner(const Owner *owners, int n, const char *id, int first, bool *known)
+{
+	int			low = 0;
+	int			high = n;
+	int			owner;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (strcmp(owners[middle].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == n || strcmp(owners[low].id, id) != 0)
+	{
+		*known = false;
+		return -1;
+	}
+	owner = owners[low].record;
+	while (low + 1 < n && strcmp(owners[low + 1].id, id) == 0)
+		low++;
+	*known = owners[low].record < first;
+	return owner;
+}
+
+static WriteItem *
+collect(const Folded *folded, const PageRequest *request, const ParsedPage *page, int first, int *n)
+{
+	int			n_owners;
+	Owner	   *owners = list_owners(folded, page, &n_owners);
+	WriteItem  *items = palloc(sizeof(WriteItem) * Max(page->n_included, 1));
+
+	*n = 0;
+	for (int i = 0; i < page->n_included; i++)
+	{
+		const PageRecord *record = &page->included[i];
+		bool		known = false;
+		int			owner = -1;
+
+		if (!writer_takes_type(folded->writer, record->type))
+			continue;
+		if (record->id != NULL)
+			owner = first_owner(owners, n_owners, record->id, first, &known);
+		if (known)
+			continue;
+		items[*n].record = record;
+		items[(*n)++].params = item_params(folded, request, page, owner);
+	}
+	return items;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/*
+ * lacks: how many records are named and not included; -1 if the server does
+ * not heed the include.
+ */
+static int
+lacks(const Folded *folded, const ParsedPage *page, int first)
+{
+	const char **ids = palloc(sizeof(char *) * Max(page->n_included, 1));
+	int			n = 0;
+	int			missing = 0;
+
+	for (int i = 0; i < page->n_included; i++)
+	{
+		if (page->included[i].id != NULL && writer_takes_type(folded->writer, page->included[i].type))
+			ids[n++] = page->included[i].id;
+	}
+	qsort(ids, n, sizeof(char *), compare_ids);
+	for (int i = first; i < page->n_records; i++)
+	{
+		const PageLink *link = find_link(&page->records[i], folded->via);
+
+		if (page->records[i].defect != NULL)
+			continue;
+		if (link == NULL || !link->has_data)
+			return -1;
+		for (int k = 0; k < link->count; k++)
+		{
+			if (bsearch(&link->ids[k], ids, n, sizeof(char *), compare_ids) == NULL)
+				missing++;
+		}
+	}
+	return missing;
+}
+
+bool
+fold_check(Job *job, const ParsedPage *page, int first, const char **problem)
+{
+	List	   *folded = list_copy(job->folded);
+	ListCell   *cell;
+	bool		complete = true;
+
+	foreach(cell, folded)
+	{
+		Folded	   *one = lfirst(cell);
+		int			missing = lacks(one, page, first);
+		const char *reason = NULL;
+
+		if (missing < 0)
+			reason = psprintf("the server does not include %s", one->via);
+		else if (missing > 0 && job->fold_suspects + 1 >= TRUST_MISSING_AFTER)
+			reason = psprintf("the server names %d records of %s that it does not include", missing, one->via);
+		else if (missing > 0)
+			complete = false;
+		if (reason != NULL)
+		{
+			unfold_in_transaction(job, one->job_id, reason);
+			drop(job, one, reason);
+		}
+	}
+	list_free(folded);
+	job->fold_suspects = complete ? 0 : job->fold_suspects + 1;
+	*problem = "records that are named are not included";
+	return complete;
+}
+
+/*
+ * is_passing: somebody got in the way; the whole page is tried again.  Who
+ * holds a lock may hold it for hours: that delays this entity alone.
+ */
+static bool
+is_passing(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+/*
+ * try_write: in a subtransaction; why it could not be done, or NULL.
+ */
+static char *
+try_write(Folded *folded, const ParsedPage *page, const WriteItem *items, int n, WriteCounts *counts)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile problem = NULL;
+	int			level = GetCurrentTransactionNestLevel();
+	const bool	thin = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		writer_write(folded->writer, page, items, n, thin, counts);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (is_passing(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		/* the writer has one of its own, which an error may leave open */
+		while (GetCurrentTransactionNestLevel() > level)
+			RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		problem = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return problem;
+}
+
+static void
+count(const Folded *folded, const WriteCounts *counts)
+{
+	static Statement add_counts = {
+		"UPDATE sync_engine.job SET pages = pages + 1, fetched = fetched + $2, inserted = inserted + $3, "
+		"  updated = updated + $4, unchanged = unchanged + $5, dead_lettered = dead_lettered + $6 "
+		"WHERE job_id = $1",
+		6, {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+	};
+	Datum		args[6] = {Int64GetDatum(folded->job_id), Int64GetDatum(counts->fetched),
+		Int64GetDatum(counts->inserted), Int64GetDatum(counts->updated),
+	Int64GetDatum(counts->unchanged), Int64GetDatum(counts->dead_lettered)};
+
+	(void) statement_run(&add_counts, args, NULL);
+}
+
+bool
+fold_write(Job *job, const PageRequest *request, const ParsedPage *page, int first)
+{
+	List	   *all = list_copy(job->folded);
+	ListCell   *cell;
+
+	foreach(cell, all)
+	{
+		Folded	   *folded = lfirst(cell);
+		WriteCounts counts;
+		int			n;
+		WriteItem  *items = collect(folded, request, page, first, &n);
+		char	   *problem = NULL;
+
+		if (n == 0)
+			continue;
+		/* a lock on this table delays this entity alone */
+		if (!ConditionalLockRelationOid(folded->table.relation, RowExclusiveLock))
+			problem = "its table is locked";
+		else if (!tables_check(folded->table.relation))
+			return false;
+		else
+			problem = try_write(folded, page, items, n, &counts);
+
+		if (problem == NULL)
+		{
+			count(folded, &counts);
+			if (counts.fetched >= HOPELESS_PAGE && counts.dead_lettered == counts.fetched)
+				problem = "nothing of a page could be stored";
+		}
+		if (problem != NULL)
+		{
+			queue_unfold(folded->job_id, problem);
+			drop(job, folded, problem);
+		}
+	}
+	list_free(all);
+	return true;
+}
+
+void
+fold_finish(Job *job)
+{
+	ListCell   *cell;
+
+	foreach(cell, job->folded)
+		writer_finish(((Folded *) lfirst(cell))->writer);
+}
+
+void
+fold_drop_all(Job *job, const char *reason)
+{
+	List	   *all = list_copy(job->folded);
+	ListCell   *cell;
+
+	foreach(cell, all)
+	{
+		Folded	   *folded = lfirst(cell);
+
+		unfold_in_transaction(job, folded->job_id, reason);
+		drop(job, folded, reason);
+	}
+	list_free(all);
+}
+
+void
+fold_free(Job *job)
+{
+	ListCell   *cell;
+
+	foreach(cell, job->folded)
+		writer_destroy(((Folded *) lfirst(cell))->writer);
+	job->folded = NIL;
+}

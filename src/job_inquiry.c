@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_inquiry.c
+ *		Jobs that ask one question of the API instead of reading a list.
+ *
+ * check: may the token read a product?  The answer's status is the result.
+ * probe: how many records does a list have?  One record, and total_count.
+ * refresh: what does the API's documentation say of a product?
+ *
+ * IDENTIFICATION
+ *		src/job_inquiry.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job_documentation.h"
+#include "job_inquiry.h"
+#include "session.h"
+#include "utils/builtins.h"
+
+/* An inquiry's job has this before the entity's name: it is not that entity's job. */
+#define TOTAL_OF	"total of "
+
+static void
+ask_access(Job *job)
+{
+	job->entity = manifest_load_product(job->claim.product);
+	if (job->entity != NULL)
+		job->target = pstrdup(job->entity->path);
+}
+
+static InquiryResult
+store_access(Job *job, const HttpResponse *response, const Failure *failure)
+{
+	static Statement upsert_access = {
+		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
+		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
+	};
+	Datum		args[4];
+
+	args[0] = CStringGetTextDatum(job->org->name);
+	args[1] = CStringGetTextDatum(job->claim.product);
+	args[2] = BoolGetDatum(failure == NULL);
+	args[3] = CStringGetTextDatum(failure == NULL ? "the token can read it" : failure->message);
+	(void) statement_run(&upsert_access, args, NULL);
+	return INQUIRY_DONE;
+}
+
+static void
+ask_total(Job *job)
+{
+	job->entity = manifest_load(job->claim.product, job->claim.entity + strlen(TOTAL_OF));
+	if (job->entity != NULL)
+		job->target = psprintf("%s?per_page=1", job->entity->path);
+}
+
+/*
+ * store_total: a list that cannot be counted has no total; why not is seen when
+ * it is read.
+ */
+static InquiryResult
+store_total(Job *job, const HttpResponse *response, const Failure *failure)
+{
+	static Statement upsert_total = {
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, total, counted_at) "
+		"VALUES ($1, $2, $3, $4, now()) "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET total = $4, counted_at = now()",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	static const PageLimits default_limits = {0};
+	Datum		args[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+	int64		total = -1;
+
+	if (failure == NULL)
+	{
+		ParsedPage *page = page_parse((char *) response->body, response->body_len, &default_limits);
+
+		total = page->problem != NULL ? -1 : page->is_collection ? page->total_count : page->n_records;
+	}
+	args[0] = CStringGetTextDatum(job->org->name);
+	args[1] = CStringGetTextDatum(job->claim.product);
+	args[2] = CStringGetTextDatum(job->entity->name);
+	args[3] = Int64GetDatum(total);
+	nulls[3] = total < 0 ? 'n' : ' ';
+	(void) statement_run(&upsert_total, args, nulls);
+	return INQUIRY_DONE;
+}
+
+static const Inquiry inquiries[] = {
+	{"check", ask_access, store_access},
+	{"probe", ask_total, store_total},
+	{"refresh", documentation_ask, documentation_store},
+};
+
+const Inquiry *
+inquiry_find(const char *strategy)
+{
+	for (int i = 0; i < lengthof(inquiries); i++)
+	{
+		if (strcmp(inquiries[i].strategy, strategy) == 0)
+			return &inquiries[i];
+	}
+	return NULL;
+}
+
+void
+inquiry_finish(Job *job, const HttpResponse *response, const Failure *failure)
+{
+	bool		durable = true;
+	InquiryResult result;
+
+	if (!session_begin("noting what the API answered"))
+	{
+		job->over = true;
+		return;
+	}
+	queue_lock_runs(job->claim.job_id);
+	result = job->inquiry->store(job, response, failure);
+	job_save_requests(job);
+	if (result != INQUIRY_GOES_ON)
+	{
+		job->over = true;
+		(void) queue_end_job(job->claim.job_id, job->claim.epoch,
+							 result == INQUIRY_DONE ? "succeeded" : "failed",
+							 result == INQUIRY_DONE ? NULL : failure);
+	}
+	session_commit(durable);
+	if (result == INQUIRY_GOES_ON)
+		job_drop_first(job);
+}

@@ -1,0 +1,287 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *		How a set of entities would be read: order, way, and cost.
+ *
+ * Estimates come from what the API counted last (total_count), else from the
+ * rows we have, else they are guesses, and say so.
+ *
+ * IDENTIFICATION
+ *		src/plan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "entity_name.h"
+#include "job.h"
+#include "lib/stringinfo.h"
+#include "nodes/value.h"
+#include "plan.h"
+#include "plan_fold.h"
+#include "session.h"
+#include "utils/builtins.h"
+
+/* Of a list that nobody has counted, and of the children of one parent. */
+#define GUESSED_RECORDS		1000
+#define GUESSED_CHILDREN	2
+
+/*
+ * Entities that come along with one request.  All that a Person can bring
+ * are fewer; a page with more takes the API longer than it allows itself.
+ */
+#define MAX_INCLUDES		8
+
+/*
+ * load_nodes: what the manifest and the last syncs know of these entities.
+ */
+static void
+load_nodes(SyncPlan *plan, List *names, const char *org)
+{
+	static Statement select_nodes = {
+		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
+		"SELECT e.product, e.entity, e.strategy, e.path, "
+		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
+		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
+		"     AND e.strategy <> 'full_scan' ORDER BY n LIMIT 1), "
+		"  e.single, parent.n, s.total, s.rows, s.strategy_note, owner.n, i.include "
+		"FROM node JOIN sync_engine.entity e ON node.name = e.product || '.' || e.entity "
+		"LEFT JOIN node parent ON parent.name = e.product || '.' || e.parent "
+		"LEFT JOIN sync_engine.sync_state s ON (s.org, s.product, s.entity) = ($2, e.product, e.entity) "
+		"LEFT JOIN (sync_engine.include i JOIN node owner ON owner.name = i.product || '.' || i.parent) "
+		"  ON i.complete AND (i.product, i.entity) = (e.product, e.entity) "
+		"ORDER BY node.n, i.parent, i.include",
+		2, {TEXTARRAYOID, TEXTOID}
+	};
+	Datum		args[2] = {entity_names_array(names), org ? CStringGetTextDatum(org) : (Datum) 0};
+	char		nulls[2] = {' ', org ? ' ' : 'n'};
+	uint64		n = statement_run(&select_nodes, args, nulls);
+
+	plan->nodes = palloc0(sizeof(PlannedEntity) * Max(n, 1));
+	for (uint64 row = 0; row < n; row++)
+	{
+		PlannedEntity   *node = &plan->nodes[plan->n];
+		int64		total = result_int64(row, 8, -1);
+		int64		rows = result_int64(row, 9, 0);
+
+		node->product = result_text(row, 1);
+		node->entity = result_text(row, 2);
+		node->name = psprintf("%s.%s", node->product, node->entity);
+		if (plan->n > 0 && strcmp(node->name, plan->nodes[plan->n - 1].name) == 0)
+			continue;			/* a second way to come along */
+		node->strategy = result_text(row, 3);
+		node->path = result_text(row, 4);
+		node->keyset_key = result_text(row, 5);
+		node->single = result_bool(row, 6);
+		node->parent = (int) result_int64(row, 7, -1);
+		node->counted = total >= 0 || rows > 0;
+		node->records = total >= 0 ? total : rows;
+		node->note = result_text(row, 10);
+		node->folded_into = (int) result_int64(row, 11, -1);
+		node->via = result_text(row, 12);
+		plan->n++;
+	}
+}
+
+static void
+load_edges(SyncPlan *plan, List *names)
+{
+	static Statement select_edges = {
+		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
+		"SELECT f.n, t.n, e.kind = 'hard', e.rank::bigint, e.parent IS NOT DISTINCT FROM m.parent "
+		"FROM sync_engine.edge e "
+		"JOIN sync_engine.entity m USING (product, entity) "
+		"JOIN node f ON f.name = e.product || '.' || e.parent "
+		"JOIN node t ON t.name = e.product || '.' || e.entity ORDER BY 1, 2",
+		1, {TEXTARRAYOID}
+	};
+	Datum		args[1] = {entity_names_array(names)};
+	uint64		n = statement_run(&select_edges, args, NULL);
+
+	plan->n_edges = (int) n;
+	plan->edges = palloc(sizeof(PlannedEdge) * Max(n, 1));
+	plan->dep_edges = palloc(sizeof(DepEdge) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		DepEdge    *dep = &plan->edges[i].dep;
+
+		dep->from = (int) result_int64(i, 1, 0);
+		dep->to = (int) result_int64(i, 2, 0);
+		dep->hard = result_bool(i, 3);
+		dep->rank = (int) result_int64(i, 4, 0);
+		plan->edges[i].skips = result_bool(i, 5);
+		plan->dep_edges[i] = *dep;
+	}
+}
+
+/*
+ * sort: the order, or the cycle that makes one impossible.
+ */
+static void
+sort(SyncPlan *plan)
+{
+	const char **names = palloc(sizeof(char *) * Max(plan->n, 1));
+	StringInfoData cycle;
+
+	for (int i = 0; i < plan->n; i++)
+		names[i] = plan->nodes[i].name;
+	plan->graph = depgraph_sort(plan->n, names, plan->n_edges, plan->dep_edges);
+	if (plan->graph->ok)
+		return;
+
+	initStringInfo(&cycle);
+	appendStringInfoString(&cycle, "hard dependencies form a cycle: ");
+	for (int i = 0; i <= plan->graph->cycle_len; i++)
+		appendStringInfo(&cycle, "%s%s", i > 0 ? " -> " : "",
+						 names[plan->graph->cycle[i % plan->graph->cycle_len]]);
+	plan->problem = cycle.data;
+}
+
+/*
+ * list_pages: each page but the first repeats a row of the one before.
+ */
+static double
+list_pages(double records)
+{
+	return records <= 1 ? 1 : ceil((records - 1) / (JOB_PER_PAGE - 1));
+}
+
+/*
+ * estimate: records and requests of a node, by itself; its parent's are known.
+ */
+static void
+estimate(SyncPlan *plan, PlannedEntity *node)
+{
+	if (node->single)
+	{
+		double		lists = node->parent < 0 ? 1 : plan->nodes[node->parent].records;
+
+		if (!node->counted)
+			node->records = lists;
+		node->requests = lists;
+	}
+	else if (node->parent < 0)
+	{
+		if (!node->counted)
+			node->records = GUESSED_RECORDS;
+		node->requests = list_pages(node->records);
+	}
+	else
+	{
+		double		lists = plan->nodes[node->parent].records;
+
+		if (!node->counted)
+			node->records = lists * GUESSED_CHILDREN;
+		node->requests = lists > 0 ? lists * list_pages(node->records / lists) : 0;
+	}
+}
+
+/*
+ * verify_cost: what came along is counted in its own list, if it has one.
+ */
+static double
+verify_cost(const PlannedEntity *node)
+{
+	return node->parent < 0 ? 1 : 0;
+}
+
+/*
+ * choose_strategies: what comes along with its parent's pages, and how the
+ * others are read.
+ */
+static void
+choose_strategies(SyncPlan *plan)
+{
+	FoldNode   *fold = palloc0(sizeof(FoldNode) * Max(plan->n, 1));
+	bool	   *folded = palloc0(sizeof(bool) * Max(plan->n, 1));
+
+	for (int i = 0; i < plan->n; i++)
+		estimate(plan, &plan->nodes[plan->graph->order[i]]);
+	for (int i = 0; i < plan->n; i++)
+	{
+		fold[i].fold_parent = plan->nodes[i].folded_into;
+		fold[i].own_cost = plan->nodes[i].requests - verify_cost(&plan->nodes[i]);
+		fold[i].may_fold = fold[i].fold_parent >= 0 && !plan->nodes[fold[i].fold_parent].single;
+	}
+	plan_fold_choose(plan->n, fold, MAX_INCLUDES, folded);
+
+	for (int i = 0; i < plan->n; i++)
+	{
+		PlannedEntity   *node = &plan->nodes[i];
+
+		if (folded[i])
+		{
+			node->strategy = "include";
+			node->requests = verify_cost(node);
+			continue;
+		}
+		node->folded_into = -1;
+		node->via = NULL;
+		if (node->parent >= 0)
+			node->strategy = "per_parent";
+		else if (node->single)
+			node->strategy = "singleton";
+		else if (node->keyset_key != NULL)
+			node->strategy = "keyset";
+		else if (strcmp(node->strategy, "include") == 0)
+			node->strategy = "full_scan";
+	}
+}
+
+SyncPlan *
+plan_build(List *names, const char *org)
+{
+	SyncPlan   *plan = palloc0(sizeof(SyncPlan));
+
+	names = entity_names_with_parents(names);
+	load_nodes(plan, names, org);
+	load_edges(plan, names);
+	sort(plan);
+	if (plan->problem == NULL)
+		choose_strategies(plan);
+	return plan;
+}
+
+char *
+plan_via(const SyncPlan *plan, const PlannedEntity *node)
+{
+	return psprintf("%s?include=%s", plan->nodes[node->folded_into].entity, node->via);
+}
+
+char *
+plan_reason(const SyncPlan *plan, const PlannedEntity *node)
+{
+	StringInfoData reason;
+
+	initStringInfo(&reason);
+	if (node->folded_into >= 0)
+		appendStringInfo(&reason, "comes with the pages of %s%s", plan->nodes[node->folded_into].entity,
+						 verify_cost(node) > 0 ? ", and is counted in its own list" : "");
+	else if (node->parent >= 0)
+		appendStringInfo(&reason, "has no list of its own: one request for each %s",
+						 plan->nodes[node->parent].entity);
+	else if (node->single)
+		appendStringInfoString(&reason, "is one record");
+	else if (node->keyset_key != NULL)
+		appendStringInfo(&reason, "the API orders and filters it by %s", node->keyset_key);
+	else
+		appendStringInfoString(&reason, "the API cannot order and filter it by time: read by offset");
+	if (!node->counted)
+		appendStringInfoString(&reason, "; how many there are is a guess");
+	if (node->note != NULL)
+		appendStringInfo(&reason, "; last time: %s", node->note);
+	return reason.data;
+}
+
+void
+plan_require_order(const SyncPlan *plan)
+{
+	if (plan->problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", plan->problem),
+				 errhint("One of the edges in sync_dependencies must be made soft: see the manifest's documentation.")));
+}

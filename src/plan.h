@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *		How a set of entities would be read: order, way, and cost.
+ *
+ * The same plan is carried out by planner.c and shown by sync_plan.
+ *
+ * IDENTIFICATION
+ *		src/plan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_PLAN_H
+#define SYNC_ENGINE_PLAN_H
+
+#include "depgraph.h"
+#include "nodes/pg_list.h"
+
+typedef struct PlannedEntity
+{
+	const char *name;			/* product.Entity */
+	const char *product;
+	const char *entity;
+	const char *strategy;		/* as it will be read */
+	const char *path;
+	const char *keyset_key;		/* NULL = none */
+	bool		single;
+	int			parent;			/* node whose rows it walks, or -1 */
+	int			folded_into;	/* node whose pages bring it, or -1 */
+	const char *via;			/* by this include */
+	const char *note;			/* what differed the last time, or NULL */
+	bool		counted;		/* records is not a guess */
+	double		records;
+	double		requests;
+} PlannedEntity;
+
+typedef struct PlannedEdge
+{
+	DepEdge		dep;
+	bool		skips;			/* the parent's failure skips the child */
+} PlannedEdge;
+
+typedef struct SyncPlan
+{
+	int			n;
+	PlannedEntity   *nodes;
+	int			n_edges;
+	PlannedEdge   *edges;
+	DepEdge    *dep_edges;		/* the same, as the graph knows them */
+	DepGraphResult *graph;
+	const char *problem;		/* it cannot be ordered: why; or NULL */
+} SyncPlan;
+
+/*
+ * Plans the entities ('product.Entity' String nodes) and the parents that
+ * nested ones walk, with what is known of the org's numbers (org may be NULL: no
+ * numbers).  In the current memory context.
+ */
+extern SyncPlan *plan_build(List *names, const char *org);
+
+/* Raises an error if there is no order. */
+extern void plan_require_order(const SyncPlan *plan);
+
+/* 'Person?include=emails' for a folded node; palloc'd. */
+extern char *plan_via(const SyncPlan *plan, const PlannedEntity *node);
+
+/* Why a node is read so: for people; palloc'd. */
+extern char *plan_reason(const SyncPlan *plan, const PlannedEntity *node);
+
+#endif							/* SYNC_ENGINE_PLAN_H */

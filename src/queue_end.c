@@ -1,0 +1,367 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_end.c
+ *		How jobs and runs end: what an end means for those that wait for it.
+ *
+ * IDENTIFICATION
+ *		src/queue_end.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "errors.h"
+#include "queue.h"
+#include "queue_fold.h"
+#include "session.h"
+#include "utils/builtins.h"
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	*null = text == NULL ? 'n' : ' ';
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/*
+ * notify: tells listeners that a run or job moved; ids only.
+ */
+static void
+notify(int64 run_id, int64 job_id, const char *status)
+{
+	Async_Notify("sync_engine",
+				 psprintf("{\"run_id\": " INT64_FORMAT ", \"job_id\": %s, \"status\": \"%s\"}",
+						  run_id, job_id == 0 ? "null" : psprintf(INT64_FORMAT, job_id), status));
+}
+
+void
+queue_close_run(int64 run_id)
+{
+	/* the jobs agree, or the run is partial; what the token may not see is nobody's failure */
+	static Statement close_run = {
+		"UPDATE sync_engine.run r SET finished_at = clock_timestamp(), status = CASE "
+		"  WHEN s.n = s.unseen AND s.n > 0 THEN 'skipped' "
+		"  WHEN s.n = s.succeeded + s.unseen THEN 'succeeded' WHEN s.cancelled > 0 THEN 'cancelled' "
+		"  WHEN s.succeeded + s.partial = 0 THEN 'failed' ELSE 'partial' END "
+		"FROM (SELECT count(*) n, count(*) FILTER (WHERE status = 'succeeded') succeeded, "
+		"    count(*) FILTER (WHERE status = 'skipped' "
+		"      AND sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "')) unseen, "
+		"    count(*) FILTER (WHERE status = 'partial') partial, "
+		"    count(*) FILTER (WHERE status = 'cancelled') cancelled, "
+		"    count(*) FILTER (WHERE status IN ('queued', 'running', 'paused', 'held')) unfinished "
+		"  FROM sync_engine.job WHERE run_id = $1) s "
+		"WHERE r.run_id = $1 AND r.status = 'running' AND s.unfinished = 0 "
+		"RETURNING r.status",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+
+	if (statement_run(&close_run, args, NULL) > 0)
+		notify(run_id, 0, result_text(0, 1));
+}
+
+static void end_joined(int64 job_id, const char *status);
+
+static bool
+is_success(const char *status)
+{
+	return strcmp(status, "succeeded") == 0 || strcmp(status, "partial") == 0;
+}
+
+/*
+ * end_followers: lets go, or skips, the jobs that wait for one that ended.
+ */
+static void
+end_followers(int64 job_id, const char *status)
+{
+	static Statement select_hard = {
+		"SELECT j.job_id, n.entity, n.sqlstate FROM sync_engine.job_dependency d "
+		"JOIN sync_engine.job j USING (job_id) JOIN sync_engine.job n ON n.job_id = d.needs "
+		"WHERE d.needs = $1 AND d.hard AND j.status = 'queued'",
+		1, {INT8OID}
+	};
+	static Statement end_follower = {
+		"UPDATE sync_engine.job SET status = $2, finished_at = clock_timestamp(), "
+		"  error = $3, sqlstate = $4 "
+		"WHERE job_id = $1 AND status = 'queued' RETURNING run_id",
+		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement let_go = {
+		"UPDATE sync_engine.job SET unmet = unmet - 1 WHERE status = 'queued' AND job_id IN "
+		"(SELECT job_id FROM sync_engine.job_dependency WHERE needs = $1)",
+		1, {INT8OID}
+	};
+	Datum		args[4] = {Int64GetDatum(job_id)};
+
+	if (!is_success(status))
+	{
+		const char *follower_status = strcmp(status, "cancelled") == 0 ? "cancelled" : "skipped";
+		uint64		n = statement_run(&select_hard, args, NULL);
+		int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+		char	   *needed = n > 0 ? result_text(0, 2) : NULL;
+		char	   *sqlstate = n > 0 ? result_text(0, 3) : NULL;
+		bool		unseen = strcmp(status, "skipped") == 0 && sqlstate != NULL &&
+			(strcmp(sqlstate, SQLSTATE_NO_ACCESS) == 0 || strcmp(sqlstate, SQLSTATE_NO_SUCH_LIST) == 0);
+
+		for (uint64 i = 0; i < n; i++)
+			ids[i] = result_int64(i, 1, 0);
+		for (uint64 i = 0; i < n; i++)
+		{
+			args[0] = Int64GetDatum(ids[i]);
+			args[1] = CStringGetTextDatum(follower_status);
+			args[2] = CStringGetTextDatum(psprintf("%s, which it needs, %s", needed,
+												   strcmp(status, "cancelled") == 0 ? "was cancelled" :
+												   unseen ? "cannot be seen by this token" :
+												   "did not succeed"));
+			args[3] = CStringGetTextDatum(unseen ? SQLSTATE_NO_ACCESS : SQLSTATE_SKIPPED);
+			if (statement_run(&end_follower, args, NULL) > 0)
+			{
+				notify(result_int64(0, 1, 0), ids[i], follower_status);
+				end_followers(ids[i], follower_status);
+				end_joined(ids[i], follower_status);
+			}
+		}
+		args[0] = Int64GetDatum(job_id);
+	}
+	(void) statement_run(&let_go, args, NULL);
+}
+
+/*
+ * record_state: what sync_status shows of the entity from now on.  One that
+ * came along with its parent's pages was read as planned.
+ */
+static void
+record_state(int64 job_id)
+{
+	static Statement upsert_state = {
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, status, error, last_run_id, "
+		"  last_finished_at, last_success_at, total, counted_at) "
+		"SELECT org, product, entity, status, error, run_id, finished_at, "
+		"  CASE WHEN status IN ('succeeded', 'partial') THEN finished_at END, "
+		"  expected, CASE WHEN expected IS NOT NULL THEN finished_at END "
+		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh') "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
+		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
+		"  last_finished_at = EXCLUDED.last_finished_at, "
+		"  last_success_at = coalesce(EXCLUDED.last_success_at, s.last_success_at), "
+		"  total = coalesce(EXCLUDED.total, s.total), counted_at = coalesce(EXCLUDED.counted_at, s.counted_at), "
+		"  strategy_note = (SELECT s.strategy_note FROM sync_engine.job WHERE job_id = $1 AND via IS NULL)",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&upsert_state, args, NULL);
+}
+
+/*
+ * end_joined: jobs of other runs that joined this one share its result, or
+ * run by themselves if it brought none.
+ */
+static void
+end_joined(int64 job_id, const char *status)
+{
+	static Statement share_result = {
+		"UPDATE sync_engine.job j SET status = s.status, started_at = s.started_at, "
+		"  finished_at = s.finished_at, pages = s.pages, requests = s.requests, fetched = s.fetched, "
+		"  inserted = s.inserted, updated = s.updated, unchanged = s.unchanged, deleted = s.deleted, "
+		"  dead_lettered = s.dead_lettered "
+		"FROM sync_engine.job s WHERE s.job_id = $1 AND j.joined_job_id = $1 AND j.status = 'queued' "
+		"RETURNING j.job_id, j.run_id",
+		1, {INT8OID}
+	};
+	static Statement part = {
+		"UPDATE sync_engine.job SET joined_job_id = NULL WHERE joined_job_id = $1 AND status = 'queued'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+	uint64		n;
+	int64	   *ids;
+
+	if (!is_success(status))
+	{
+		(void) statement_run(&part, args, NULL);
+		return;
+	}
+	n = statement_run(&share_result, args, NULL);
+	ids = palloc(sizeof(int64) * 2 * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		ids[2 * i] = result_int64(i, 1, 0);
+		ids[2 * i + 1] = result_int64(i, 2, 0);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		notify(ids[2 * i + 1], ids[2 * i], status);
+		end_followers(ids[2 * i], status);
+		queue_close_run(ids[2 * i + 1]);
+	}
+}
+
+/*
+ * end_folded: what came along with the job's pages ends with it.  What has a
+ * list of its own is counted there first: the API leaves out of an include
+ * what the token may not see, without a word.  If the job failed, they are read
+ * by themselves; if that is in vain too, they say why.
+ */
+static void
+end_folded(int64 job_id, const char *status, const Failure *failure)
+{
+	static Statement have_counted = {
+		"UPDATE sync_engine.job j SET folded_into = NULL, status = 'queued', lane = NULL, epoch = epoch + 1, "
+		"  position = 'verify=1' FROM sync_engine.entity e "
+		"WHERE j.folded_into = $1 AND j.status = 'running' "
+		"AND (e.product, e.entity) = (j.product, j.entity) AND e.parent IS NULL",
+		1, {INT8OID}
+	};
+	static Statement end_with = {
+		"UPDATE sync_engine.job SET status = $2, finished_at = clock_timestamp(), lane = NULL, "
+		"  error = $3, sqlstate = $4, hint = $5 "
+		"WHERE folded_into = $1 AND status = 'running' RETURNING job_id, run_id",
+		5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[5] = {Int64GetDatum(job_id), CStringGetTextDatum(status)};
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
+	uint64		n;
+	int64	   *ids;
+
+	if (!is_success(status) && strcmp(status, "cancelled") != 0)
+	{
+		queue_unfold_all(job_id);
+		return;
+	}
+	if (is_success(status))
+		(void) statement_run(&have_counted, args, NULL);
+	args[2] = text_or_null(failure ? failure->message : NULL, &nulls[2]);
+	args[3] = text_or_null(failure ? failure->sqlstate : NULL, &nulls[3]);
+	args[4] = text_or_null(failure ? failure->hint : NULL, &nulls[4]);
+	n = statement_run(&end_with, args, nulls);
+	ids = palloc(sizeof(int64) * 2 * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		ids[2 * i] = result_int64(i, 1, 0);
+		ids[2 * i + 1] = result_int64(i, 2, 0);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		notify(ids[2 * i + 1], ids[2 * i], status);
+		record_state(ids[2 * i]);
+		end_followers(ids[2 * i], status);
+		end_joined(ids[2 * i], status);
+	}
+}
+
+void
+queue_lock_runs(int64 job_id)
+{
+	/* all runs that can be touched, in one order everywhere */
+	static Statement lock_runs = {
+		"SELECT run_id FROM sync_engine.run WHERE run_id IN "
+		"(SELECT run_id FROM sync_engine.job WHERE job_id = $1 OR joined_job_id = $1 OR joined_job_id IN "
+		"  (SELECT job_id FROM sync_engine.job WHERE folded_into = $1)) "
+		"ORDER BY run_id FOR UPDATE",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&lock_runs, args, NULL);
+}
+
+bool
+queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *failure)
+{
+	static Statement end_job = {
+		"UPDATE sync_engine.job SET status = $3, finished_at = clock_timestamp(), lane = NULL, "
+		"  attempts = 0, error = $4, sqlstate = $5, hint = $6 "
+		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id",
+		6, {INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement close_activities = {
+		"UPDATE sync_engine.activity SET status = $2, finished_at = clock_timestamp(), "
+		"  next_attempt_at = NULL WHERE job_id = $1 AND status = 'retrying'",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[6] = {Int64GetDatum(job_id), Int64GetDatum(epoch)};
+	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+	int64		run_id;
+
+	queue_lock_runs(job_id);
+	args[2] = CStringGetTextDatum(status);
+	args[3] = text_or_null(failure ? failure->message : NULL, &nulls[3]);
+	args[4] = text_or_null(failure ? failure->sqlstate : NULL, &nulls[4]);
+	args[5] = text_or_null(failure ? failure->hint : NULL, &nulls[5]);
+	if (statement_run(&end_job, args, nulls) == 0)
+		return false;
+	run_id = result_int64(0, 1, 0);
+
+	args[1] = CStringGetTextDatum(is_success(status) ? "succeeded" :
+								  strcmp(status, "cancelled") == 0 ? "cancelled" : "failed");
+	(void) statement_run(&close_activities, args, NULL);
+
+	notify(run_id, job_id, status);
+	record_state(job_id);
+	end_folded(job_id, status, failure);
+	end_followers(job_id, status);
+	end_joined(job_id, status);
+	queue_close_run(run_id);
+	return true;
+}
+
+List *
+queue_runs_to_cancel(void)
+{
+	static Statement select_runs = {
+		"SELECT run_id FROM sync_engine.run WHERE status IN ('queued', 'running') AND cancel_requested",
+		0, {0}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	uint64		n = statement_run(&select_runs, NULL, NULL);
+	List	   *runs = NIL;
+
+	MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64	   *run_id = palloc(sizeof(int64));
+
+		*run_id = result_int64(i, 1, 0);
+		runs = lappend(runs, run_id);
+	}
+	return runs;
+}
+
+void
+queue_cancel_waiting_jobs(int64 run_id)
+{
+	static Statement lock_run = {
+		"SELECT 1 FROM sync_engine.run WHERE run_id = $1 FOR UPDATE",
+		1, {INT8OID}
+	};
+	static Statement cancel_unplanned = {
+		"UPDATE sync_engine.run SET status = 'cancelled', finished_at = clock_timestamp() "
+		"WHERE run_id = $1 AND status = 'queued'",
+		1, {INT8OID}
+	};
+	static Statement cancel_jobs = {
+		"UPDATE sync_engine.job SET status = 'cancelled', finished_at = clock_timestamp(), "
+		"  joined_job_id = NULL WHERE run_id = $1 AND status = 'queued' RETURNING job_id",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+	uint64		n;
+	int64	   *ids;
+
+	(void) statement_run(&lock_run, args, NULL);
+	if (statement_run(&cancel_unplanned, args, NULL) > 0)
+	{
+		notify(run_id, 0, "cancelled");
+		return;
+	}
+	n = statement_run(&cancel_jobs, args, NULL);
+	ids = palloc(sizeof(int64) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = result_int64(i, 1, 0);
+	for (uint64 i = 0; i < n; i++)
+		end_joined(ids[i], "cancelled");
+	queue_close_run(run_id);
+}

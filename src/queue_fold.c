@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_fold.c
+ *		Jobs whose records come along with another job's pages.
+ *
+ * IDENTIFICATION
+ *		src/queue_fold.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "queue.h"
+#include "queue_fold.h"
+#include "session.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+void
+queue_fold_claim(int64 lane, List *claimed)
+{
+	static Statement take_along = {
+		"UPDATE sync_engine.job c SET status = 'running', lane = $1, epoch = epoch + 1, "
+		"  started_at = coalesce(started_at, clock_timestamp()) "
+		"WHERE folded_into = ANY ($2) AND status = 'queued' "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
+		"  AND (r.org, r.product, r.entity) = (c.org, c.product, c.entity))",
+		2, {INT8OID, INT8ARRAYOID}
+	};
+	static Statement leave_others = {
+		"UPDATE sync_engine.job SET folded_into = NULL, via = NULL "
+		"WHERE folded_into = ANY ($1) AND status = 'queued'",
+		1, {INT8ARRAYOID}
+	};
+	int			n = list_length(claimed);
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	Datum		args[2];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(((ClaimedJob *) list_nth(claimed, i))->job_id);
+	args[0] = Int64GetDatum(lane);
+	args[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE));
+	(void) statement_run(&take_along, args, NULL);
+	(void) statement_run(&leave_others, &args[1], NULL);
+}
+
+void
+queue_fold_release(int64 job_id)
+{
+	static Statement release = {
+		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1 "
+		"WHERE folded_into = $1 AND status = 'running'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&release, args, NULL);
+}
+
+List *
+queue_folded_jobs(int64 job_id)
+{
+	static Statement select_folded = {
+		"SELECT job_id, product, entity, split_part(via, '?include=', 2) FROM sync_engine.job "
+		"WHERE folded_into = $1 AND status = 'running' ORDER BY job_id",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+	uint64		n = statement_run(&select_folded, args, NULL);
+	List	   *jobs = NIL;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FoldedJob  *job = palloc(sizeof(FoldedJob));
+
+		job->job_id = result_int64(i, 1, 0);
+		job->product = result_text(i, 2);
+		job->entity = result_text(i, 3);
+		job->via = result_text(i, 4);
+		jobs = lappend(jobs, job);
+	}
+	return jobs;
+}
+
+void
+queue_unfold(int64 folded_job, const char *reason)
+{
+	static Statement unfold = {
+		"WITH unfolded AS (UPDATE sync_engine.job SET folded_into = NULL, via = NULL, status = 'queued', "
+		"    lane = NULL, epoch = epoch + 1 "
+		"  WHERE job_id = $1 AND folded_into IS NOT NULL AND status = 'running' "
+		"  RETURNING org, product, entity) "
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, strategy_note) "
+		"SELECT org, product, entity, 'not read with its parent: ' || $2 FROM unfolded "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET strategy_note = EXCLUDED.strategy_note",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[2] = {Int64GetDatum(folded_job), CStringGetTextDatum(reason)};
+
+	(void) statement_run(&unfold, args, NULL);
+}
+
+void
+queue_unfold_all(int64 job_id)
+{
+	static Statement unfold = {
+		"UPDATE sync_engine.job SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
+		"  epoch = epoch + 1 WHERE folded_into = $1 AND status = 'running'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&unfold, args, NULL);
+}

@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * writer_batch.h
+ *		The records of a page on their way into the table: what writer.c and
+ *		writer_stored.c share.
+ *
+ * IDENTIFICATION
+ *		src/writer_batch.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_WRITER_BATCH_H
+#define SYNC_ENGINE_WRITER_BATCH_H
+
+#include "access/htup.h"
+#include "executor/spi.h"
+#include "record.h"
+#include "writer.h"
+
+struct Writer
+{
+	const Entity *entity;
+	const char *org;
+	DataTable	table;
+	int64		run_id;
+	int64		job_id;
+	RecordMapper *mapper;
+	SPIPlanPtr	lookup;
+	SPIPlanPtr	stored;
+	SPIPlanPtr	insert;
+	SPIPlanPtr	upsert;
+	TupleDesc	row;			/* of a row of the upsert */
+	int64		open_dead_letters;
+};
+
+/* A record on its way into the table. */
+typedef struct Pending
+{
+	Record		record;
+	bool		exists;
+	bool		live;			/* exists, and is not deleted */
+	HeapTuple	stored;			/* a thin copy: the row that it is laid over */
+	bool		same;			/* ... and does not change */
+	Datum		row;			/* as the upsert takes it */
+} Pending;
+
+/* State of one page. */
+typedef struct Batch
+{
+	Writer	   *writer;
+	const ParsedPage *page;
+	WriteCounts *counts;
+	bool		thin;			/* copies that may lack what the list form has */
+	int			n;
+	Pending   **pending;
+	bool		all_new;		/* none of them is in the table */
+	TupleDesc	stored;			/* of the rows that thin copies are laid over */
+	int64		became_live;
+	List	   *settled;		/* ids that are in the table now (char *) */
+} Batch;
+
+/*
+ * Looks up what the table has of the batch's records, and leaves only those
+ * that must be written.  Runs as the table owner.
+ */
+extern void writer_drop_settled(Batch *batch);
+
+/*
+ * Lays a thin copy over the stored row: what the copy does not tell is taken
+ * from there.  Sets pending->same where nothing changes.
+ */
+extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
+								   Datum *values, bool *nulls);
+
+#endif							/* SYNC_ENGINE_WRITER_BATCH_H */

@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * writer_stored.c
+ *		What the table has already of the records of a page.
+ *
+ * A record whose hash is stored is settled.  A thin copy (one that came inside
+ * its parent's page, and may carry fewer relationships than in its own list) is
+ * laid over the stored row: what it does not tell stays, and if what it tells
+ * is there already, nothing is written.  So a row never flips between the two
+ * forms.
+ *
+ * IDENTIFICATION
+ *		src/writer_stored.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "guc.h"
+#include "session.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "writer_batch.h"
+#include "writer_plan.h"
+
+/* What the table has of an id. */
+typedef struct Stored
+{
+	const char *id;
+	bool		has_hash;
+	uint64		hash;
+	bool		live;
+	bool		has_updated_at;
+	TimestampTz updated_at;
+	TimestampTz synced_at;
+} Stored;
+
+static int
+compare_stored(const void *a, const void *b)
+{
+	return strcmp(((const Stored *) a)->id, ((const Stored *) b)->id);
+}
+
+/*
+ * pending_ids: as an array of text.
+ */
+static Datum
+pending_ids(const Batch *batch)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(batch->n, 1));
+
+	for (int i = 0; i < batch->n; i++)
+		ids[i] = CStringGetTextDatum(batch->pending[i]->record.source->id);
+	return PointerGetDatum(construct_array(ids, batch->n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * look_up: what the table has of these records, sorted by id.
+ */
+static Stored *
+look_up(Batch *batch, int *n_stored)
+{
+	Writer	   *writer = batch->writer;
+	Datum		args[2] = {CStringGetTextDatum(writer->org), pending_ids(batch)};
+	Stored	   *stored;
+	const bool	read_only = false;
+
+	if (writer->lookup == NULL)
+		writer->lookup = writer_plan_lookup(writer->entity);
+	if (SPI_execute_plan(writer->lookup, args, NULL, read_only, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look up records");
+
+	*n_stored = (int) SPI_processed;
+	stored = palloc(sizeof(Stored) * Max(*n_stored, 1));
+	for (int i = 0; i < *n_stored; i++)
+	{
+		bool		isnull;
+
+		stored[i].id = result_text(i, 1);
+		stored[i].hash = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
+															  SPI_tuptable->tupdesc, 2, &isnull));
+		stored[i].has_hash = !isnull;
+		stored[i].live = result_bool(i, 3);
+		stored[i].updated_at = result_timestamp(i, 4, DT_NOBEGIN);
+		stored[i].has_updated_at = stored[i].updated_at != DT_NOBEGIN;
+		stored[i].synced_at = result_timestamp(i, 5, DT_NOBEGIN);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	qsort(stored, *n_stored, sizeof(Stored), compare_stored);
+	return stored;
+}
+
+/*
+ * is_settled: nothing is to be written, because the record is stored, or
+ * because a lagging replica of the API served an older copy of it.
+ */
+static bool
+is_settled(const Record *record, const Stored *stored)
+{
+	if (stored->live && stored->has_hash && stored->hash == record->hash)
+		return true;
+	return record->has_updated_at && stored->has_updated_at &&
+		record->updated_at < stored->updated_at &&
+		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
+}
+
+/*
+ * fetch_stored: the rows that thin copies are laid over.
+ */
+static void
+fetch_stored(Batch *batch)
+{
+	Writer	   *writer = batch->writer;
+	Datum		args[2] = {CStringGetTextDatum(writer->org), pending_ids(batch)};
+	const bool	read_only = false;
+
+	if (writer->stored == NULL)
+		writer->stored = writer_plan_stored(writer->entity);
+	if (SPI_execute_plan(writer->stored, args, NULL, read_only, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not fetch stored rows");
+
+	batch->stored = SPI_tuptable->tupdesc;
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		char	   *id = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+
+		for (int i = 0; i < batch->n; i++)
+		{
+			if (strcmp(batch->pending[i]->record.source->id, id) == 0)
+				batch->pending[i]->stored = SPI_tuptable->vals[row];
+		}
+	}
+}
+
+void
+writer_drop_settled(Batch *batch)
+{
+	int			n_stored;
+	Stored	   *stored;
+	int			kept = 0;
+
+	if (batch->n == 0)
+		return;
+	stored = look_up(batch, &n_stored);
+	for (int i = 0; i < batch->n; i++)
+	{
+		Pending    *pending = batch->pending[i];
+		Stored		key = {.id = pending->record.source->id};
+		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
+
+		if (found != NULL && is_settled(&pending->record, found))
+		{
+			batch->counts->unchanged++;
+			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
+			continue;
+		}
+		pending->exists = found != NULL;
+		pending->live = found != NULL && found->live;
+		batch->pending[kept++] = pending;
+	}
+	batch->n = kept;
+	batch->all_new = n_stored == 0;
+	if (batch->thin && !batch->all_new)
+		fetch_stored(batch);
+}
+
+static bool
+is_equal(const Batch *batch, int column, Datum value, bool isnull, Datum stored, bool stored_isnull)
+{
+	Form_pg_attribute attribute = TupleDescAttr(batch->writer->row, column);
+
+	if (isnull || stored_isnull)
+		return isnull == stored_isnull;
+	return datum_image_eq(value, stored, attribute->attbyval, attribute->attlen);
+}
+
+/*
+ * without_columns: stored unknown attributes, less those that have become
+ * columns since.  NULL if nothing is left.
+ */
+static Datum
+without_columns(const Entity *entity, Datum extra, bool *isnull)
+{
+	Datum	   *names = palloc(sizeof(Datum) * Max(entity->n_columns, 1));
+	Datum		known;
+	Jsonb	   *left;
+
+	for (int i = 0; i < entity->n_columns; i++)
+		names[i] = CStringGetTextDatum(entity->columns[i].name);
+	known = PointerGetDatum(construct_array(names, entity->n_columns, TEXTOID, -1, false, TYPALIGN_INT));
+	left = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_array, extra, known));
+	*isnull = JB_ROOT_COUNT(left) == 0;
+	return JsonbPGetDatum(left);
+}
+
+/*
+ * The columns of the stored rows are those of the upsert's rows, in their
+ * order: see writer_plan.h.  A value that must not be stored goes, whether the
+ * copy tells of it or not.
+ */
+void
+writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool *nulls)
+{
+	const Entity *entity = batch->writer->entity;
+	const Record *record = &pending->record;
+	bool		same = pending->live;
+	bool		stored_isnull;
+	bool		kept_isnull;
+	Datum		stored;
+	Datum		kept;
+
+	stored = SPI_getbinval(pending->stored, batch->stored, UPSERT_EXTRA + 1, &stored_isnull);
+	kept_isnull = stored_isnull;
+	kept = stored_isnull ? stored : without_columns(entity, stored, &kept_isnull);
+	if (!kept_isnull && !nulls[UPSERT_EXTRA])
+		values[UPSERT_EXTRA] = DirectFunctionCall2(jsonb_concat, kept, values[UPSERT_EXTRA]);
+	else if (!kept_isnull)
+		values[UPSERT_EXTRA] = kept;
+	nulls[UPSERT_EXTRA] = nulls[UPSERT_EXTRA] && kept_isnull;
+	same = same && is_equal(batch, UPSERT_EXTRA, values[UPSERT_EXTRA], nulls[UPSERT_EXTRA],
+							stored, stored_isnull);
+
+	for (int i = 0; i < entity->n_columns; i++)
+	{
+		int			column = UPSERT_COLUMNS + i;
+
+		stored = SPI_getbinval(pending->stored, batch->stored, column + 1, &stored_isnull);
+		if (record_tells(entity, record, i) || entity->columns[i].privacy == PRIVACY_DROP)
+			same = same && ((!entity->columns[i].hashed && entity->columns[i].privacy == PRIVACY_KEEP) ||
+							is_equal(batch, column, values[column], nulls[column], stored, stored_isnull));
+		else
+		{
+			values[column] = stored;
+			nulls[column] = stored_isnull;
+		}
+	}
+
+	/* neither form's hash is true of the mixture */
+	nulls[UPSERT_HASH] = true;
+	pending->same = same;
+}
