@@ -43,10 +43,14 @@ FROM sync_engine.job j WHERE j.started_at IS NOT NULL;
 COMMENT ON VIEW @extschema@.sync_activities IS 'Steps of runs and jobs: a job''s pages as one row, retries and failures as rows of their own';
 
 CREATE VIEW @extschema@.sync_progress WITH (security_invoker = true) AS
-SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, l.fetched, l.expected,
-	round(100.0 * l.fetched / nullif(l.expected, 0), 1) AS percent, l.requests, l.in_flight, l.waiting_for,
-	j.started_at, l.lane_pid
-FROM sync_engine.live_jobs() l JOIN sync_engine.job j USING (job_id);
+SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, p.fetched, p.expected,
+	round(100.0 * p.fetched / nullif(p.expected, 0), 1) AS percent, p.requests, p.in_flight, p.waiting_for,
+	j.started_at, l.lane_pid, j.via
+FROM sync_engine.live_jobs() l
+JOIN sync_engine.job j ON j.job_id = l.job_id OR j.folded_into = l.job_id
+-- what comes along has no requests; it is as far as its own row says
+CROSS JOIN LATERAL (SELECT l.fetched, l.expected, l.requests, l.in_flight, l.waiting_for WHERE j.job_id = l.job_id
+	UNION ALL SELECT j.fetched, NULL, 0, 0, NULL WHERE j.folded_into = l.job_id) p;
 COMMENT ON VIEW @extschema@.sync_progress IS 'Jobs that are worked on now, as the lanes see them';
 
 CREATE VIEW @extschema@.sync_status WITH (security_invoker = true) AS

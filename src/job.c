@@ -74,6 +74,7 @@ start(Job *job)
 	MemoryContext transaction_context;
 	Failure		failure;
 	bool		durable = false;
+	char	   *version;
 	Checkpoint *checkpoint;
 
 	if (!session_begin("starting a job"))
@@ -100,6 +101,9 @@ start(Job *job)
 		failure = (Failure) {"42704", "the manifest does not have the entity any more", NULL};
 		return fail_at_start(job, &failure);
 	}
+	version = org_api_version(job->org->name, job->entity->product);
+	if (version != NULL)
+		job->entity->api_version = version;
 	if (job->inquiry == NULL)
 	{
 		job->keyset = job->entity->keyset_key != NULL;
@@ -230,6 +234,17 @@ job_drop_first(Job *job)
 	drop_request(job->window[0]);
 	job->n_window--;
 	memmove(&job->window[0], &job->window[1], sizeof(PageRequest *) * job->n_window);
+}
+
+void
+job_continue_first(Job *job, int64 offset)
+{
+	PageRequest *request = job->window[0];
+
+	http_release(request->transfer);
+	if (request->url != NULL)
+		pfree(request->url);
+	*request = (PageRequest) {.job = job,.state = REQUEST_PLANNED,.offset = offset,.parent = request->parent};
 }
 
 void

@@ -333,3 +333,42 @@ org_remember_id(Org *org, const char *pco_organization_id)
 	stored = result_text(0, 1);
 	return stored != NULL && strcmp(stored, pco_organization_id) == 0;
 }
+
+char *
+org_api_version(const char *name, const char *product)
+{
+	static Statement select_version = {
+		"SELECT value FROM sync_engine.org, jsonb_each_text(options->'api_versions') "
+		"WHERE org = $1 AND replace(key, '-', '_') = $2",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(name), CStringGetTextDatum(product)};
+
+	return statement_run(&select_version, args, NULL) > 0 ? result_text(0, 1) : NULL;
+}
+
+void
+org_check_api_versions(const char *name)
+{
+	static Statement select_wrong = {
+		"SELECT key, value, EXISTS (SELECT 1 FROM sync_engine.product p WHERE p.product = replace(key, '-', '_')) "
+		"FROM sync_engine.org, jsonb_each_text(options->'api_versions') WHERE org = $1 "
+		"AND NOT (value ~ '^\\d{4}-\\d{2}-\\d{2}$' "
+		"  AND EXISTS (SELECT 1 FROM sync_engine.product p WHERE p.product = replace(key, '-', '_'))) LIMIT 1",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(name)};
+
+	if (statement_run(&select_wrong, args, NULL) == 0)
+		return;
+	if (!result_bool(0, 3))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"api_versions\" names product \"%s\", which does not exist", result_text(0, 1)),
+				 errhint("See sync_entities for the products.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"api_versions\" has no version for product \"%s\": \"%s\"", result_text(0, 1),
+					result_text(0, 2) ? result_text(0, 2) : ""),
+			 errhint("Versions are dates, as in {\"people\": \"2025-11-10\"}.")));
+}

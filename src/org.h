@@ -62,4 +62,13 @@ extern char *org_check_base_url(const char *base_url);
 /* Raises an error unless these are options that we know. */
 extern void org_check_options(Jsonb *options);
 
+/*
+ * The API version that the org's options ask of a product, palloc'd; NULL if
+ * they ask none.
+ */
+extern char *org_api_version(const char *name, const char *product);
+
+/* Raises an error if the versions in the org's options make no sense. */
+extern void org_check_api_versions(const char *name);
+
 #endif							/* SYNC_ENGINE_ORG_H */

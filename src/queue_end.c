@@ -119,6 +119,7 @@ end_followers(int64 job_id, const char *status)
 			if (statement_run(&end_follower, args, NULL) > 0)
 			{
 				notify(result_int64(0, 1, 0), ids[i], follower_status);
+				queue_unfold_all(ids[i]);
 				end_followers(ids[i], follower_status);
 				end_joined(ids[i], follower_status);
 			}
@@ -274,7 +275,7 @@ queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *fail
 	static Statement end_job = {
 		"UPDATE sync_engine.job SET status = $3, finished_at = clock_timestamp(), lane = NULL, "
 		"  attempts = 0, error = $4, sqlstate = $5, hint = $6 "
-		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id",
+		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id, org, product, entity",
 		6, {INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	static Statement close_activities = {
@@ -294,6 +295,10 @@ queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *fail
 	if (statement_run(&end_job, args, nulls) == 0)
 		return false;
 	run_id = result_int64(0, 1, 0);
+	ereport(failure != NULL && strcmp(status, "skipped") != 0 ? LOG : DEBUG1,
+			(errmsg("sync_engine: %s.%s of org \"%s\" %s%s%s", result_text(0, 3), result_text(0, 4),
+					result_text(0, 2), status, failure ? ": " : "", failure ? failure->message : ""),
+			 errdetail("run_id=" INT64_FORMAT " job_id=" INT64_FORMAT, run_id, job_id)));
 
 	args[1] = CStringGetTextDatum(is_success(status) ? "succeeded" :
 								  strcmp(status, "cancelled") == 0 ? "cancelled" : "failed");

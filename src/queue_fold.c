@@ -109,7 +109,7 @@ queue_unfold_all(int64 job_id)
 {
 	static Statement unfold = {
 		"UPDATE sync_engine.job SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
-		"  epoch = epoch + 1 WHERE folded_into = $1 AND status = 'running'",
+		"  epoch = epoch + 1 WHERE folded_into = $1 AND status IN ('queued', 'running')",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};

@@ -105,7 +105,8 @@ sync_connect(PG_FUNCTION_ARGS)
 		bool		everything;
 		List	   *left_out;
 
-		/* a slip in a name shows now, not at night */
+		/* a slip shows now, not at night */
+		org_check_api_versions(org);
 		(void) sql_profile(org, &everything, &left_out);
 	}
 	owner_scope_leave(&scope);

@@ -153,10 +153,11 @@ handle_job_error(Job *job, ErrorData *error, bool timed_out)
 			Failure		failure = {pstrdup(unpack_sql_state(error->sqlerrcode)), error->message,
 			error->hint};
 
-			ereport(LOG,
-					(errmsg("sync_engine: %s of org \"%s\" failed: %s", job->claim.entity,
-							job->claim.org, error->message),
-					 error->context ? errcontext("%s", error->context) : 0));
+			if (error->context != NULL)
+				ereport(LOG,
+						(errmsg("sync_engine: an error in a step of job " INT64_FORMAT ": %s",
+								job->claim.job_id, error->message),
+						 errcontext("%s", error->context)));
 			job_end(job, "failed", &failure);
 		}
 	}
