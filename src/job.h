@@ -133,6 +133,9 @@ extern void job_add_request(Job *job, int64 offset, WalkParent *parent);
 extern void job_drop_window(Job *job);
 extern void job_drop_first(Job *job);
 
+/* Walk: plans the next page of the parent whose page was due, before all others. */
+extern void job_continue_first(Job *job, int64 offset);
+
 /* After a commit: where the job stands now. */
 extern void job_set_position(Job *job, const char *position);
 

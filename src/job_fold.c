@@ -408,14 +408,14 @@ fold_check(Job *job, const ParsedPage *page, int first, const char **problem)
 
 /*
  * is_passing: somebody got in the way; the whole page is tried again.  Who
- * holds a lock may hold it for hours: that delays this entity alone.
+ * holds a lock may hold it for hours, and a trigger may never come to an end:
+ * that is this entity's trouble alone.
  */
 static bool
 is_passing(int sqlerrcode)
 {
 	return sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		sqlerrcode == ERRCODE_QUERY_CANCELED;
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
 /*
@@ -450,6 +450,7 @@ try_write(Folded *folded, const ParsedPage *page, const WriteItem *items, int n,
 		while (GetCurrentTransactionNestLevel() > level)
 			RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
+		session_renew_timeout();
 		problem = error->message;
 	}
 	PG_END_TRY();

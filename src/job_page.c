@@ -359,10 +359,10 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 
 	if (job->walk != NULL)
 	{
-		if (!list_done)
-			job_drop_window(job);	/* the rest of this parent's list is next */
-		else
+		if (list_done)
 			job_drop_first(job);
+		else
+			job_continue_first(job, checkpoint_offset(next, job->per_page, 0));
 		return;
 	}
 
@@ -490,6 +490,11 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 static void
 verify(Job *job, const ParsedPage *page)
 {
+	static Statement read_alone = {
+		"UPDATE sync_engine.job SET via = NULL WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job->claim.job_id)};
 	bool		complete = page->total_count <= job->claim.fetched;
 	bool		durable = complete;
 
@@ -508,8 +513,11 @@ verify(Job *job, const ParsedPage *page)
 	if (complete)
 		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
 	else
+	{
+		(void) statement_run(&read_alone, args, NULL);
 		note_strategy(job, psprintf("not read with its parent: " INT64_FORMAT " came along, but the API counts "
 									INT64_FORMAT, job->claim.fetched, page->total_count));
+	}
 	session_commit(durable);
 	job->unsaved_requests = 0;
 	job_set_position(job, "");

@@ -262,6 +262,12 @@ session_commit(bool durable)
 }
 
 void
+session_renew_timeout(void)
+{
+	enable_timeout_after(STATEMENT_TIMEOUT, SESSION_TIMEOUT_MS);
+}
+
+void
 session_abort(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);

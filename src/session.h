@@ -64,6 +64,9 @@ extern bool session_begin(const char *activity);
 extern void session_commit(bool durable);
 extern void session_abort(void);
 
+/* Gives the transaction its time anew, after a part of it took all and was given up. */
+extern void session_renew_timeout(void);
+
 /* Switches the identity, between begin and commit. */
 extern void session_become_table_owner(void);
 extern void session_become_extension_owner(void);

@@ -169,12 +169,17 @@ create_table(const Entity *entity)
 		"DELETE FROM sync_engine.sync_state WHERE product = $1 AND entity = $2",
 		2, {TEXTOID, TEXTOID}
 	};
+	static Statement reset_ledger = {
+		"DELETE FROM sync_engine.walk_ledger WHERE product = $1 AND entity = $2",
+		2, {TEXTOID, TEXTOID}
+	};
 	Datum		args[2] = {CStringGetTextDatum(entity->product), CStringGetTextDatum(entity->name)};
 	const char *table = quote_qualified_identifier(entity->schema_name, entity->table_name);
 	StringInfoData sql;
 
 	queue_restart_jobs(entity->product, entity->name);
 	(void) statement_run(&reset_state, args, NULL);
+	(void) statement_run(&reset_ledger, args, NULL);
 
 	session_become_table_owner();
 	initStringInfo(&sql);
