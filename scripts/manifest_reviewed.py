@@ -1,7 +1,7 @@
 """What the manifest says beyond its facts: decisions that no rule can derive.
 
 Read by manifest_from_facts.  Keys are (product, entity), or (product, entity,
-relationship or include).
+attribute, relationship or include).
 """
 
 # One version per product, pinned: a token's default version can move under us.
@@ -20,6 +20,19 @@ PATHS = {
 # Relationships that the pinned version no longer has.
 GONE = {
     ("people", "Person", "gender"),     # since 2025-11-10
+}
+
+# Entities whose records are another's: with its attributes, relationships and type.
+RECORDS = {
+    ("calendar", "ContainingResource"): "Resource",
+}
+
+# Attributes that are secrets between Planning Center and a program: they are not
+# stored.  Codes of people (check_ins Pass.code, services Person.ical_code) are
+# data like others; whoever must not have them drops or hashes them.
+SECRETS = {
+    ("services", "Organization", "secret"),
+    ("webhooks", "WebhookSubscription", "authenticity_secret"),     # signs what is delivered
 }
 
 # Parents to walk, where neither the path nor the name of the edge tells.
@@ -58,7 +71,6 @@ SHARED = {
 
 # Type names that records carry, beside those that relationships resolve.
 ALIASES = {
-    ("calendar", "ContainingResource"): ["Resource"],           # its records are resources
     ("webhooks", "WebhookSubscription"): ["Subscription"],      # the name until 2022-10-20
 }
 

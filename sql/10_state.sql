@@ -148,7 +148,10 @@ CREATE TABLE sync_engine.sync_state (
 	rows bigint NOT NULL DEFAULT 0,			-- live rows in the data table
 	total bigint,							-- records, as the API last counted them
 	counted_at timestamptz,
+	unseen text,							-- why the token may not see it, as the API last said
 	strategy_note text,						-- why the manifest's strategy was not used
+	note_job_id bigint,						-- by the job that was
+	unfolded_at timestamptz,				-- the API does not bring it with its parent
 	PRIMARY KEY (org, product, entity)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE sync_engine.sync_state IS 'Per organisation and entity: how fresh the copy is';
@@ -159,7 +162,7 @@ CREATE TABLE sync_engine.walk_ledger (
 	entity text NOT NULL,
 	parent_id text NOT NULL,				-- the path's last parameter
 	job_id bigint NOT NULL,					-- that was there last
-	outcome text NOT NULL CHECK (outcome IN ('read', 'forbidden', 'cut short')),
+	outcome text NOT NULL CHECK (outcome IN ('read', 'gone', 'forbidden', 'cut short')),
 	records bigint NOT NULL,				-- in that list
 	walked_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (org, product, entity, parent_id)

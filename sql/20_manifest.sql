@@ -235,7 +235,7 @@ AS $$
 
 	INSERT INTO sync_engine.manifest_attribute
 	SELECT product, entity, a.value->>0, 'builtin', a.value->>1, a.ordinality,
-		a.value ? 'volatile', a.value ? 'fields_only', 'keep'
+		a.value ? 'volatile', a.value ? 'fields_only', CASE WHEN a.value ? 'drop' THEN 'drop' ELSE 'keep' END
 	FROM jsonb_array_elements(attributes) WITH ORDINALITY a;
 
 	INSERT INTO sync_engine.manifest_relationship

@@ -97,7 +97,7 @@ SELECT sync_engine.manifest_add('calendar', 'ContainingResource', '/calendar/v2/
 	'RoomSetup', '{id}', true, '{Resource}', 'per_parent',
 	'{}', '{}', '{}',
 	NULL, 'medium', 'doc_graph:2022-07-07',
-	'[]',
+	'[["created_at","date_time"],["description","string"],["expires_at","date_time"],["home_location","string"],["image","json"],["kind","string"],["name","string"],["path_name","string"],["quantity","integer"],["serial_number","string"],["updated_at","date_time"]]',
 	'[]',
 	'[["RoomSetup","hard",0]]',
 	'[]');
@@ -1942,7 +1942,7 @@ SELECT sync_engine.manifest_add('services', 'Organization', '/services/v2', NULL
 	NULL, '{}', false, '{}', 'singleton',
 	'{}', '{}', '{}',
 	NULL, 'high', 'doc_graph:2018-11-01, html_docs:2018-11-01',
-	'[["allow_mp3_download","boolean"],["beta","boolean"],["calendar_starts_on_sunday","boolean"],["ccli","string"],["ccli_auto_reporting_enabled","boolean"],["ccli_connected","boolean"],["ccli_reporting_enabled","boolean"],["created_at","date_time"],["date_format","string"],["extra_file_storage_allowed","boolean"],["file_storage_exceeded","boolean"],["file_storage_extra_charges","integer"],["file_storage_extra_enabled","boolean"],["file_storage_size","integer"],["file_storage_size_used","integer"],["legacy_id","id"],["music_stand_enabled","boolean"],["name","string"],["owner_name","string"],["people_allowed","integer"],["people_remaining","integer"],["projector_enabled","boolean"],["rehearsal_mix_enabled","boolean"],["rehearsal_pack_connected","boolean"],["required_to_set_download_permission","string"],["secret","string"],["time_zone","string"],["twenty_four_hour_time","boolean"],["updated_at","date_time"]]',
+	'[["allow_mp3_download","boolean"],["beta","boolean"],["calendar_starts_on_sunday","boolean"],["ccli","string"],["ccli_auto_reporting_enabled","boolean"],["ccli_connected","boolean"],["ccli_reporting_enabled","boolean"],["created_at","date_time"],["date_format","string"],["extra_file_storage_allowed","boolean"],["file_storage_exceeded","boolean"],["file_storage_extra_charges","integer"],["file_storage_extra_enabled","boolean"],["file_storage_size","integer"],["file_storage_size_used","integer"],["legacy_id","id"],["music_stand_enabled","boolean"],["name","string"],["owner_name","string"],["people_allowed","integer"],["people_remaining","integer"],["projector_enabled","boolean"],["rehearsal_mix_enabled","boolean"],["rehearsal_pack_connected","boolean"],["required_to_set_download_permission","string"],["secret","string","drop"],["time_zone","string"],["twenty_four_hour_time","boolean"],["updated_at","date_time"]]',
 	'[]',
 	'[]',
 	'[]');
@@ -2284,7 +2284,7 @@ SELECT sync_engine.manifest_add('webhooks', 'WebhookSubscription', '/webhooks/v2
 	NULL, '{}', false, '{Subscription}', 'full_scan',
 	'{}', '{application_id}', '{}',
 	NULL, 'high', 'doc_graph:2022-10-20, html_docs:2022-10-20, openapi:2022-10-20',
-	'[["active","boolean"],["application_id","string"],["authenticity_secret","string"],["created_at","date_time"],["name","string"],["updated_at","date_time"],["url","string"]]',
+	'[["active","boolean"],["application_id","string"],["authenticity_secret","string","drop"],["created_at","date_time"],["name","string"],["updated_at","date_time"],["url","string"]]',
 	'[]',
 	'[]',
 	'[]');

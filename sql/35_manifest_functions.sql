@@ -71,15 +71,44 @@ found (product, entity, problem, hint) AS (
 		'Insert the entity into sync_engine.manifest_entity, or correct its name.'
 	FROM (SELECT a.product, a.entity, 'attribute', a.attribute FROM attribute a
 		UNION ALL SELECT r.product, r.entity, 'relationship', r.relationship FROM relationship r
-		UNION ALL SELECT d.product, d.entity, 'edge to', d.parent FROM edge d
+		UNION ALL SELECT d.product, d.entity, 'edge to', d.parent FROM sync_engine.manifest_edge d
 		UNION ALL SELECT i.product, i.parent, 'include', i.include FROM include i) AS m (product, entity, kind, name)
 	WHERE NOT EXISTS (SELECT FROM entity e WHERE (e.product, e.entity) = (m.product, m.entity))
+
+	-- An override of what is not there changes nothing, and would do so in silence.
+	UNION ALL
+	SELECT u.product, u.entity, u.problem, u.hint
+	FROM (SELECT m.product, m.entity, 'the entity is not known, and has no path',
+			'Correct its name, or give it a path in sync_engine.manifest_entity.'
+		FROM sync_engine.manifest_entity m
+		WHERE m.source = 'user' AND m.path IS NULL AND NOT EXISTS (SELECT FROM sync_engine.manifest_entity o
+			WHERE (o.product, o.entity) = (m.product, m.entity) AND o.source <> 'user')
+		UNION ALL
+		SELECT m.product, m.entity, format('attribute "%s" is not known, and has no type', m.attribute),
+			'Correct its name, or give it a type in sync_engine.manifest_attribute.'
+		FROM sync_engine.manifest_attribute m
+		WHERE m.source = 'user' AND m.type IS NULL AND NOT EXISTS (SELECT FROM sync_engine.manifest_attribute o
+			WHERE (o.product, o.entity, o.attribute) = (m.product, m.entity, m.attribute) AND o.source <> 'user')
+		UNION ALL
+		SELECT m.product, m.entity, format('relationship "%s" is not known, and has no target', m.relationship),
+			'Correct its name, or give it a target in sync_engine.manifest_relationship.'
+		FROM sync_engine.manifest_relationship m
+		WHERE m.source = 'user' AND m.target IS NULL AND NOT EXISTS (SELECT FROM sync_engine.manifest_relationship o
+			WHERE (o.product, o.entity, o.relationship) = (m.product, m.entity, m.relationship) AND o.source <> 'user')
+		UNION ALL
+		SELECT m.product, m.entity, format('its edge to "%s" is not known, and has no kind that makes it one', m.parent),
+			'Correct the name of the parent, or set the kind of the edge to hard or soft in sync_engine.manifest_edge.'
+		FROM sync_engine.manifest_edge m
+		WHERE m.source = 'user' AND m.kind = 'none' AND NOT EXISTS (SELECT FROM sync_engine.manifest_edge o
+			WHERE (o.product, o.entity, o.parent) = (m.product, m.entity, m.parent) AND o.source <> 'user')
+	) AS u (product, entity, problem, hint)
+	WHERE EXISTS (SELECT FROM entity e WHERE (e.product, e.entity) = (u.product, u.entity))
 
 	UNION ALL
 	SELECT e.product, e.entity, format('its parent "%s" %s', e.parent,
 			CASE WHEN p.entity IS NULL THEN 'is not in the manifest'
 				ELSE 'cannot be synced: ' || coalesce(p.unreachable, 'it has no path') END),
-		'Name a parent of the same product whose rows can be walked.'
+		'Give this entity an unreachable reason, too, or name a parent whose rows can be walked.'
 	FROM entity e LEFT JOIN entity p ON (p.product, p.entity) = (e.product, e.parent)
 	WHERE e.ready AND e.parent IS NOT NULL AND p.ready IS NOT true
 

@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (SELECT coalesce(i.item->>'id',
 	lower(regexp_replace(i.item->>'name', '(?<=.)([A-Z])', '_\1', 'g'))) AS vertex) v
 LEFT JOIN sync_engine.documentation d
 	ON (d.product, d.version, d.vertex) = (i.product, i.version, v.vertex)
-WHERE i.vertex = '@version' AND i.list = 'vertices' AND v.vertex IS NOT NULL
+WHERE i.vertex = '@version' AND i.list = 'vertices' AND v.vertex ~ '^[A-Za-z0-9_-]+$'	-- it becomes part of a path
 	AND i.version = (SELECT max(n.version) FROM sync_engine.documentation n
 		WHERE n.product = i.product AND n.vertex = '@version')
 ORDER BY i.product, v.vertex;
@@ -174,6 +174,9 @@ AS $$
 				LATERAL (VALUES ('order_key', e.order_keys), ('where_key', e.where_keys), ('include', e.includes)) k(kind, names),
 				LATERAL unnest(k.names) n(name)) m
 		JOIN vertex v ON (v.product, v.entity) = (m.product, m.entity) AND v.stored
+		-- where no attribute is documented, the records are another type's
+		WHERE m.kind <> 'attribute' OR (m.product, m.entity) IN (
+			SELECT t.product, t.entity FROM there t WHERE t.kind = 'attribute')
 	), difference AS (
 		SELECT p.product, NULL AS entity, 'new_version' AS change, v.version AS name,
 			v.version AS documented, p.api_version AS manifest
@@ -282,6 +285,18 @@ BEGIN
 		order_keys = coalesce(excluded.order_keys, m.order_keys),
 		where_keys = coalesce(excluded.where_keys, m.where_keys),
 		includes = coalesce(excluded.includes, m.includes);
+
+	-- The built-in strategy follows from the built-in keys: one beyond them, by
+	-- which a list can be read, counts more.
+	UPDATE sync_engine.manifest_entity m SET strategy = 'keyset'
+	FROM sync_engine.entity e
+	JOIN sync_engine.manifest_entity b ON (b.product, b.entity, b.source) = (e.product, e.entity, 'builtin')
+	WHERE (m.product, m.entity, m.source) = (e.product, e.entity, 'discovered') AND m.strategy IS NULL
+		AND m.product = coalesce(manifest_apply_differences.product, m.product)
+		AND e.parent IS NULL AND NOT e.single AND EXISTS (
+			SELECT FROM unnest(ARRAY['updated_at', 'created_at']) k
+			WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys)
+				AND (k = ANY (b.order_keys) AND k = ANY (b.where_keys)) IS NOT TRUE);
 
 	-- Each round may make the parents of the next ready.
 	LOOP

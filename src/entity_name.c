@@ -202,15 +202,28 @@ entity_names_person_walks(List *names)
 	return names_of(statement_run(&select_walks, args, NULL));
 }
 
-void
-entity_names_validate(List *names)
+List *
+entity_names_resting_on(List *names, List *others)
 {
-	/* the built-in manifest is sound; its test says so */
-	static Statement select_problem = {
-		"SELECT p.product || '.' || p.entity, p.problem, p.hint FROM sync_engine.manifest_problems() p "
-		"WHERE p.product || '.' || p.entity = ANY ($1) LIMIT 1",
-		1, {TEXTARRAYOID}
-	};
+	List	   *resting = NIL;
+	ListCell   *cell;
+
+	if (others == NIL)
+		return NIL;
+	foreach(cell, names)
+	{
+		if (list_intersection(entity_names_with_parents(list_make1(lfirst(cell))), others) != NIL)
+			resting = lappend(resting, lfirst(cell));
+	}
+	return resting;
+}
+
+/*
+ * has_overrides: the built-in manifest is sound; its test says so.
+ */
+static bool
+has_overrides(void)
+{
 	static Statement select_changed = {
 		"SELECT 1 FROM sync_engine.manifest_product WHERE source <> 'builtin' "
 		"UNION ALL SELECT 1 FROM sync_engine.manifest_entity WHERE source <> 'builtin' "
@@ -220,15 +233,54 @@ entity_names_validate(List *names)
 		"UNION ALL SELECT 1 FROM sync_engine.manifest_include WHERE source <> 'builtin' LIMIT 1",
 		0, {0}
 	};
-	Datum		args[1];
 
-	if (statement_run(&select_changed, NULL, NULL) == 0)
-		return;
-	args[0] = entity_names_array(entity_names_with_parents(names));
-	if (statement_run(&select_problem, args, NULL) == 0)
+	return statement_run(&select_changed, NULL, NULL) > 0;
+}
+
+/*
+ * select_problems: of these entities; name, problem and hint in each row.
+ */
+static uint64
+select_problems(List *names)
+{
+	static Statement select = {
+		"SELECT DISTINCT ON (1) p.product || '.' || p.entity, p.problem, p.hint "
+		"FROM sync_engine.manifest_problems() p WHERE p.product || '.' || p.entity = ANY ($1) ORDER BY 1, 2",
+		1, {TEXTARRAYOID}
+	};
+	Datum		args[1] = {entity_names_array(names)};
+
+	return statement_run(&select, args, NULL);
+}
+
+void
+entity_names_validate(List *names)
+{
+	if (!has_overrides() || select_problems(entity_names_with_parents(names)) == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 			 errmsg("the manifest of entity \"%s\" is not sound: %s", result_text(0, 1), result_text(0, 2)),
 			 result_text(0, 3) ? errhint("%s", result_text(0, 3)) : 0));
+}
+
+List *
+entity_names_sound(List *names)
+{
+	List	   *unsound = NIL;
+	uint64		n;
+
+	if (!has_overrides())
+		return names;
+	n = select_problems(entity_names_with_parents(names));
+	for (uint64 row = 0; row < n; row++)
+	{
+		unsound = lappend(unsound, makeString(result_text(row, 1)));
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("entity \"%s\", and what hangs on it, is left out: %s", result_text(row, 1),
+						result_text(row, 2)),
+				 result_text(row, 3) ? errhint("%s", result_text(row, 3)) : 0));
+	}
+	return list_difference(names, entity_names_resting_on(names, unsound));
 }

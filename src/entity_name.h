@@ -34,8 +34,14 @@ extern List *entity_names_with_parents(List *names);
  */
 extern List *entity_names_person_walks(List *names);
 
+/* Those that are, or that walk, directly or not, one of `others`. */
+extern List *entity_names_resting_on(List *names, List *others);
+
 /* Raises an error if the manifest of these, or of their parents, is unsound. */
 extern void entity_names_validate(List *names);
+
+/* Leaves out those of which that is so, with a WARNING for each that is to blame. */
+extern List *entity_names_sound(List *names);
 
 /* As an array of text. */
 extern Datum entity_names_array(List *names);

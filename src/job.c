@@ -128,7 +128,14 @@ start(Job *job)
 		checkpoint = checkpoint_parse(job->position);
 		if (job->entity->parent != NULL)
 		{
-			(void) tables_ensure(manifest_load(job->entity->product, job->entity->parent));
+			Entity	   *parent = manifest_load(job->entity->product, job->entity->parent);
+
+			if (parent == NULL)
+			{
+				failure = (Failure) {"42704", "the manifest does not have the entity's parent any more", NULL};
+				return fail_at_start(job, &failure);
+			}
+			(void) tables_ensure(parent);
 			job->walk = walk_create(job->entity, job->org->name, claim->job_id, checkpoint->parent);
 		}
 		MemoryContextSwitchTo(transaction_context);
@@ -341,6 +348,11 @@ job_retry(Job *job, PageRequest *request, const Failure *failure)
 	request->state = REQUEST_PLANNED;
 
 	request->attempts++;
+	if (job->inquiry != NULL && request->attempts == job->inquiry->max_attempts)
+	{
+		inquiry_finish(job, NULL, failure);
+		return;
+	}
 	if (request->attempts >= MAX_ATTEMPTS)
 	{
 		job_end(job, "failed", failure);

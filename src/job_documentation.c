@@ -7,7 +7,8 @@
  * which lists the vertices, then each vertex (PCO: /{product}/v2/documentation).
  * They are stored as they came; sync_engine.manifest_differences says what they
  * mean.  A document that cannot be had is passed over, unless it is one that
- * the others are found by.
+ * the others are found by.  The job's position is what the path of the next
+ * document has beyond that of the graph.
  *
  * IDENTIFICATION
  *		src/job_documentation.c
@@ -22,6 +23,7 @@
 #include "session.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 
 #define GRAPH_PATH		"/documentation"
 #define VERTICES_PATH	"/vertices/"
@@ -42,7 +44,8 @@ documentation_ask(Job *job)
 {
 	job->entity = manifest_load_product(job->claim.product);
 	if (job->entity != NULL)
-		job->target = psprintf("%s" GRAPH_PATH, job->entity->path);
+		job->target = psprintf("%s" GRAPH_PATH "%s", job->entity->path,
+							   queue_job_position(job->claim.job_id));
 }
 
 /*
@@ -79,14 +82,19 @@ store(const Job *job, const Document *document, const HttpResponse *response)
 	args[1] = CStringGetTextDatum(document->version);
 	args[2] = CStringGetTextDatum(document->vertex);
 	args[3] = DirectFunctionCall1(jsonb_in, CStringGetDatum(body));
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(args[3])))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_JSON_TEXT),
+				 errmsg("the document \"%s\" is no JSON object", job->target)));
 	(void) statement_run(&upsert, args, NULL);
 }
 
 /*
- * next_path: what to ask for after this document, or NULL if it was the last.
+ * next_position: where to go on after this document, or NULL if it was the
+ * last.
  */
 static char *
-next_path(const Job *job, const Document *document)
+next_position(const Job *job, const Document *document)
 {
 	static Statement newest_version = {
 		"SELECT max(version) FROM sync_engine.documented_version WHERE product = $1 AND NOT beta",
@@ -96,6 +104,11 @@ next_path(const Job *job, const Document *document)
 		"SELECT min(vertex COLLATE \"C\") FROM sync_engine.documented_vertex "
 		"WHERE product = $1 AND version = $2 AND ($3 = '" VERSION "' OR vertex COLLATE \"C\" > $3)",
 		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	/* the newest that is stored counts: one that was withdrawn must not */
+	static Statement forget_newer = {
+		"DELETE FROM sync_engine.documentation WHERE product = $1 AND version > $2",
+		2, {TEXTOID, TEXTOID}
 	};
 	static Statement forget_older = {
 		"DELETE FROM sync_engine.documentation WHERE product = $1 AND version NOT IN ('', $2)",
@@ -109,14 +122,32 @@ next_path(const Job *job, const Document *document)
 	{
 		(void) statement_run(&newest_version, args, NULL);
 		name = result_text(0, 1);
-		return name ? psprintf("%s" GRAPH_PATH "/%s", job->entity->path, name) : NULL;
+		return name ? psprintf("/%s", name) : NULL;
 	}
+	if (strcmp(document->vertex, VERSION) == 0)
+		(void) statement_run(&forget_newer, args, NULL);
 	(void) statement_run(&next_vertex, args, NULL);
 	name = result_text(0, 1);
 	if (name != NULL)
-		return psprintf("%s" GRAPH_PATH "/%s" VERTICES_PATH "%s", job->entity->path, document->version, name);
+		return psprintf("/%s" VERTICES_PATH "%s", document->version, name);
 	(void) statement_run(&forget_older, args, NULL);
 	return NULL;
+}
+
+/*
+ * save_position: whoever takes the job over goes on there.
+ */
+static void
+save_position(const Job *job, const char *position)
+{
+	static Statement move_job = {
+		"UPDATE sync_engine.job SET position = $3 WHERE job_id = $1 AND epoch = $2",
+		3, {INT8OID, INT8OID, TEXTOID}
+	};
+	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
+	CStringGetTextDatum(position)};
+
+	(void) statement_run(&move_job, args, NULL);
 }
 
 InquiryResult
@@ -124,15 +155,17 @@ documentation_store(Job *job, const HttpResponse *response, const Failure *failu
 {
 	Document	document = asked_for(job);
 	bool		is_vertex = strcmp(document.vertex, GRAPH) != 0 && strcmp(document.vertex, VERSION) != 0;
-	char	   *next;
+	char	   *position;
 
 	if (failure != NULL && !is_vertex)
 		return INQUIRY_FAILED;
 	if (failure == NULL)
 		store(job, &document, response);
-	next = next_path(job, &document);
-	if (next == NULL)
+	position = next_position(job, &document);
+	if (position == NULL)
 		return INQUIRY_DONE;
-	job->target = MemoryContextStrdup(job->context, next);
+	save_position(job, position);
+	position = psprintf("%s" GRAPH_PATH "%s", job->entity->path, position);
+	job->target = MemoryContextStrdup(job->context, position);
 	return INQUIRY_GOES_ON;
 }

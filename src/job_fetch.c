@@ -23,6 +23,7 @@
 #include "job_inquiry.h"
 #include "job_page.h"
 #include "job_walk.h"
+#include "job_way.h"
 #include "response.h"
 #include "session.h"
 #include "utils/builtins.h"
@@ -220,7 +221,14 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 			plan_list(job, limit);
 	}
 	if (job->walk != NULL && job->n_window == 0 && limit > 0 && !job->over)
-		job_walk_end(job, limit);
+	{
+		if (!walk_is_exhausted(job->walk))
+		{
+			job->wake_at = now; /* let others have their turn, and look on */
+			return;
+		}
+		job_walk_end(job);
+	}
 
 	for (int i = 0; i < job->n_window && !job->over && *room > 0; i++)
 	{
@@ -290,11 +298,14 @@ stop_org(Job *job, const Failure *failure)
 /*
  * end_unseen: what the token may not see, or the API does not have, is left
  * out of a run that asks for everything; one that asks for it by name fails.
+ * What came along nevertheless is there; whether that is all cannot be told.
  */
 static void
 end_unseen(Job *job, const Failure *failure)
 {
-	job_end(job, job->claim.everything ? "skipped" : "failed", failure);
+	bool		came_along = checkpoint_parse(job->position)->verify && job->claim.fetched > 0;
+
+	job_end(job, came_along ? "partial" : job->claim.everything ? "skipped" : "failed", failure);
 }
 
 /*
@@ -390,12 +401,18 @@ job_fetch_take(Job *job, PageRequest *request)
 			}
 			if (job->folded != NIL && (response->status == 400 || response->status == 422))
 			{
+				if (request->attempts == 0)
+				{
+					/* children without a list of their own are dear to read otherwise */
+					job_retry(job, request, &failure);
+					break;
+				}
 				fold_drop_all(job, failure.message);
 				job_drop_window(job);
 				break;
 			}
 			if (job->keyset && (response->status == 400 || response->status == 422) &&
-				job_page_restart_plain(job, failure.message))
+				job_way_restart_plain(job, failure.message))
 				break;
 			if (job->inquiry != NULL)
 				inquiry_finish(job, response, &failure);

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "fold_page.h"
 #include "job_fold.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -27,24 +28,6 @@
 
 /* A page of which nothing can be stored: see also job_page.c. */
 #define HOPELESS_PAGE		10
-
-typedef struct Folded
-{
-	int64		job_id;
-	char	   *via;			/* the include, and the relationship that it fills */
-	Entity	   *entity;
-	DataTable	table;
-	Writer	   *writer;
-	int		   *params;			/* for each parameter of its path but the last: that
-								 * of the job's path */
-} Folded;
-
-/* A primary record that names an included one. */
-typedef struct Owner
-{
-	const char *id;				/* of the included record */
-	int			record;			/* the primary one */
-} Owner;
 
 /*
  * adopt_owner: an owned entity with a list of its own says who its owner is in
@@ -88,7 +71,7 @@ match_params(const Job *job, Folded *folded)
 }
 
 static void
-unfold_in_transaction(Job *job, int64 job_id, const char *reason)
+unfold_in_transaction(Job *job, int64 job_id, const char *reason, bool api)
 {
 	bool		durable = false;
 
@@ -97,7 +80,7 @@ unfold_in_transaction(Job *job, int64 job_id, const char *reason)
 		job->over = true;
 		return;
 	}
-	queue_unfold(job_id, reason);
+	queue_unfold(job_id, reason, api);
 	session_commit(durable);
 }
 
@@ -145,6 +128,7 @@ start_one(Job *job, const FoldedJob *from)
 	MemoryContext context = CurrentMemoryContext;
 	bool		durable = false;
 	char	   *volatile problem = NULL;
+	const bool	by_api = false;
 
 	PG_TRY();
 	{
@@ -176,7 +160,7 @@ start_one(Job *job, const FoldedJob *from)
 	}
 	PG_END_TRY();
 	if (problem != NULL)
-		unfold_in_transaction(job, from->job_id, problem);
+		unfold_in_transaction(job, from->job_id, problem, by_api);
 }
 
 void
@@ -214,178 +198,18 @@ fold_include(const Job *job)
 	return names.data;
 }
 
-static const PageLink *
-find_link(const PageRecord *record, const char *name)
-{
-	for (int i = 0; i < record->n_links; i++)
-	{
-		if (strcmp(record->links[i].name, name) == 0)
-			return &record->links[i];
-	}
-	return NULL;
-}
-
-static int
-compare_owners(const void *a, const void *b)
-{
-	const Owner *left = a;
-	const Owner *right = b;
-	int			order = strcmp(left->id, right->id);
-
-	/* of several owners the first is meant */
-	return order != 0 ? order : left->record - right->record;
-}
-
-/*
- * list_owners: who names which included record, sorted by its id.
- */
-static Owner *
-list_owners(const Folded *folded, const ParsedPage *page, int *n)
-{
-	int			room = 64;
-	Owner	   *owners = palloc(sizeof(Owner) * room);
-
-	*n = 0;
-	for (int i = 0; i < page->n_records; i++)
-	{
-		const PageLink *link = find_link(&page->records[i], folded->via);
-
-		for (int k = 0; link != NULL && link->has_data && k < link->count; k++)
-		{
-			if (*n == room)
-				owners = repalloc(owners, sizeof(Owner) * (room *= 2));
-			owners[*n].id = link->ids[k];
-			owners[(*n)++].record = i;
-		}
-	}
-	qsort(owners, *n, sizeof(Owner), compare_owners);
-	return owners;
-}
-
-static const char *const *
-item_params(const Folded *folded, const PageRequest *request, const ParsedPage *page, int owner)
-{
-	int			n = folded->entity->n_params;
-	const char **params;
-
-	if (n == 0 || owner < 0 || page->records[owner].id == NULL)
-		return NULL;
-	params = palloc(sizeof(char *) * n);
-	for (int i = 0; i < n - 1; i++)
-		params[i] = request->parent->params[folded->params[i]];
-	params[n - 1] = page->records[owner].id;
-	return params;
-}
-
-/*
- * first_owner: the first primary record that names this one, or -1; *known:
- * all that name it were on the page before, so it was written with that.
- */
-static int
-first_owner(const Owner *owners, int n, const char *id, int first, bool *known)
-{
-	int			low = 0;
-	int			high = n;
-	int			owner;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (strcmp(owners[middle].id, id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == n || strcmp(owners[low].id, id) != 0)
-	{
-		*known = false;
-		return -1;
-	}
-	owner = owners[low].record;
-	while (low + 1 < n && strcmp(owners[low + 1].id, id) == 0)
-		low++;
-	*known = owners[low].record < first;
-	return owner;
-}
-
-static WriteItem *
-collect(const Folded *folded, const PageRequest *request, const ParsedPage *page, int first, int *n)
-{
-	int			n_owners;
-	Owner	   *owners = list_owners(folded, page, &n_owners);
-	WriteItem  *items = palloc(sizeof(WriteItem) * Max(page->n_included, 1));
-
-	*n = 0;
-	for (int i = 0; i < page->n_included; i++)
-	{
-		const PageRecord *record = &page->included[i];
-		bool		known = false;
-		int			owner = -1;
-
-		if (!writer_takes_type(folded->writer, record->type))
-			continue;
-		if (record->id != NULL)
-			owner = first_owner(owners, n_owners, record->id, first, &known);
-		if (known)
-			continue;
-		items[*n].record = record;
-		items[(*n)++].params = item_params(folded, request, page, owner);
-	}
-	return items;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-/*
- * lacks: how many records are named and not included; -1 if the server does
- * not heed the include.
- */
-static int
-lacks(const Folded *folded, const ParsedPage *page, int first)
-{
-	const char **ids = palloc(sizeof(char *) * Max(page->n_included, 1));
-	int			n = 0;
-	int			missing = 0;
-
-	for (int i = 0; i < page->n_included; i++)
-	{
-		if (page->included[i].id != NULL && writer_takes_type(folded->writer, page->included[i].type))
-			ids[n++] = page->included[i].id;
-	}
-	qsort(ids, n, sizeof(char *), compare_ids);
-	for (int i = first; i < page->n_records; i++)
-	{
-		const PageLink *link = find_link(&page->records[i], folded->via);
-
-		if (page->records[i].defect != NULL)
-			continue;
-		if (link == NULL || !link->has_data)
-			return -1;
-		for (int k = 0; k < link->count; k++)
-		{
-			if (bsearch(&link->ids[k], ids, n, sizeof(char *), compare_ids) == NULL)
-				missing++;
-		}
-	}
-	return missing;
-}
-
 bool
 fold_check(Job *job, const ParsedPage *page, int first, const char **problem)
 {
 	List	   *folded = list_copy(job->folded);
 	ListCell   *cell;
 	bool		complete = true;
+	const bool	by_api = true;
 
 	foreach(cell, folded)
 	{
 		Folded	   *one = lfirst(cell);
-		int			missing = lacks(one, page, first);
+		int			missing = fold_page_lacks(one, page, first);
 		const char *reason = NULL;
 
 		if (missing < 0)
@@ -396,7 +220,7 @@ fold_check(Job *job, const ParsedPage *page, int first, const char **problem)
 			complete = false;
 		if (reason != NULL)
 		{
-			unfold_in_transaction(job, one->job_id, reason);
+			unfold_in_transaction(job, one->job_id, reason, by_api);
 			drop(job, one, reason);
 		}
 	}
@@ -475,27 +299,37 @@ count(const Folded *folded, const WriteCounts *counts)
 	(void) statement_run(&add_counts, args, NULL);
 }
 
-bool
-fold_write(Job *job, const PageRequest *request, const ParsedPage *page, int first)
+FoldResult
+fold_write(Job *job, const PageRequest *request, const ParsedPage *page, int first, Oid *locked)
 {
 	List	   *all = list_copy(job->folded);
 	ListCell   *cell;
+	const bool	by_api = false;
 
 	foreach(cell, all)
 	{
 		Folded	   *folded = lfirst(cell);
 		WriteCounts counts;
 		int			n;
-		WriteItem  *items = collect(folded, request, page, first, &n);
+		WriteItem  *items = fold_page_items(folded, request->parent, page, first, &n);
 		char	   *problem = NULL;
 
 		if (n == 0)
 			continue;
-		/* a lock on this table delays this entity alone */
 		if (!ConditionalLockRelationOid(folded->table.relation, RowExclusiveLock))
+		{
+			/*
+			 * A lock on this table delays this entity alone.  One without a
+			 * list of its own would cost a request for each parent then: it is
+			 * better waited for.
+			 */
+			*locked = folded->table.relation;
+			if (folded->entity->parent != NULL)
+				return FOLD_TABLE_LOCKED;
 			problem = "its table is locked";
+		}
 		else if (!tables_check(folded->table.relation))
-			return false;
+			return FOLD_TABLE_GONE;
 		else
 			problem = try_write(folded, page, items, n, &counts);
 
@@ -507,12 +341,12 @@ fold_write(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 		}
 		if (problem != NULL)
 		{
-			queue_unfold(folded->job_id, problem);
+			queue_unfold(folded->job_id, problem, by_api);
 			drop(job, folded, problem);
 		}
 	}
 	list_free(all);
-	return true;
+	return FOLD_WRITTEN;
 }
 
 void
@@ -529,12 +363,13 @@ fold_drop_all(Job *job, const char *reason)
 {
 	List	   *all = list_copy(job->folded);
 	ListCell   *cell;
+	const bool	by_api = true;
 
 	foreach(cell, all)
 	{
 		Folded	   *folded = lfirst(cell);
 
-		unfold_in_transaction(job, folded->job_id, reason);
+		unfold_in_transaction(job, folded->job_id, reason, by_api);
 		drop(job, folded, reason);
 	}
 	list_free(all);

@@ -32,12 +32,19 @@ extern char *fold_include(const Job *job);
  */
 extern bool fold_check(Job *job, const ParsedPage *page, int first, const char **problem);
 
+typedef enum FoldResult
+{
+	FOLD_WRITTEN,
+	FOLD_TABLE_GONE,			/* the job must begin anew */
+	FOLD_TABLE_LOCKED			/* ... or wait: *locked is the table */
+} FoldResult;
+
 /*
  * Writes what the page brings beside its own records, of which those before
- * `first` are known from the page before.  Within the page's transaction.  False
- * if a table is gone, and the job must begin anew.
+ * `first` are known from the page before.  Within the page's transaction.
  */
-extern bool fold_write(Job *job, const PageRequest *request, const ParsedPage *page, int first);
+extern FoldResult fold_write(Job *job, const PageRequest *request, const ParsedPage *page,
+							 int first, Oid *locked);
 
 /* With the last page: the lists have been read. */
 extern void fold_finish(Job *job);

@@ -15,10 +15,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "errors.h"
 #include "job_documentation.h"
 #include "job_inquiry.h"
 #include "session.h"
 #include "utils/builtins.h"
+
+/* Somebody waits for a plan; a list that does not answer is not counted. */
+#define PROBE_ATTEMPTS	2
 
 /* An inquiry's job has this before the entity's name: it is not that entity's job. */
 #define TOTAL_OF	"total of "
@@ -65,14 +69,16 @@ static InquiryResult
 store_total(Job *job, const HttpResponse *response, const Failure *failure)
 {
 	static Statement upsert_total = {
-		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, total, counted_at) "
-		"VALUES ($1, $2, $3, $4, now()) "
-		"ON CONFLICT (org, product, entity) DO UPDATE SET total = $4, counted_at = now()",
-		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, total, counted_at, unseen) "
+		"VALUES ($1, $2, $3, $4, now(), $5) "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET total = $4, counted_at = now(), unseen = $5",
+		5, {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID}
 	};
 	static const PageLimits default_limits = {0};
-	Datum		args[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
+	Datum		args[5];
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
+	bool		unseen = failure != NULL && (strcmp(failure->sqlstate, SQLSTATE_NO_ACCESS) == 0 ||
+											 strcmp(failure->sqlstate, SQLSTATE_NO_SUCH_LIST) == 0);
 	int64		total = -1;
 
 	if (failure == NULL)
@@ -86,14 +92,16 @@ store_total(Job *job, const HttpResponse *response, const Failure *failure)
 	args[2] = CStringGetTextDatum(job->entity->name);
 	args[3] = Int64GetDatum(total);
 	nulls[3] = total < 0 ? 'n' : ' ';
+	args[4] = unseen ? CStringGetTextDatum(failure->message) : (Datum) 0;
+	nulls[4] = unseen ? ' ' : 'n';
 	(void) statement_run(&upsert_total, args, nulls);
 	return INQUIRY_DONE;
 }
 
 static const Inquiry inquiries[] = {
-	{"check", ask_access, store_access},
-	{"probe", ask_total, store_total},
-	{"refresh", documentation_ask, documentation_store},
+	{"check", 0, ask_access, store_access},
+	{"probe", PROBE_ATTEMPTS, ask_total, store_total},
+	{"refresh", 0, documentation_ask, documentation_store},
 };
 
 const Inquiry *

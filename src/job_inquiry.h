@@ -26,6 +26,7 @@ typedef enum InquiryResult
 struct Inquiry
 {
 	const char *strategy;		/* of the job's row */
+	int			max_attempts;	/* of one question; 0 = as of a page */
 
 	/*
 	 * Sets job->entity, NULL if the manifest does not have it any more, and

@@ -21,6 +21,7 @@
 #include "iso8601.h"
 #include "job_fold.h"
 #include "job_page.h"
+#include "job_way.h"
 #include "job_walk.h"
 #include "page_owner.h"
 #include "session.h"
@@ -87,12 +88,8 @@ read_rows(const Job *job, const ParsedPage *page)
 	return rows;
 }
 
-/*
- * move_job: the page's first statement.  False if the lease is lost.  As long
- * as nothing is known of the records, they count as unchanged.
- */
-static bool
-move_job(Job *job, const char *position, int64 n_new, int64 expected)
+bool
+job_page_move(Job *job, const char *position, int64 n_new, int64 expected)
 {
 	static Statement move = {
 		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
@@ -145,68 +142,6 @@ close_activity(Job *job)
 }
 
 /*
- * note_strategy: why the manifest's way of reading was not kept.
- */
-static void
-note_strategy(Job *job, const char *note)
-{
-	static Statement upsert_note = {
-		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, strategy_note) "
-		"VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product, entity) DO UPDATE SET strategy_note = EXCLUDED.strategy_note "
-		"WHERE s.strategy_note IS DISTINCT FROM EXCLUDED.strategy_note",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->entity->product),
-	CStringGetTextDatum(job->entity->name), CStringGetTextDatum(note)};
-
-	(void) statement_run(&upsert_note, args, NULL);
-}
-
-/*
- * job_page_restart_plain: the server ignores the order or the filter; the list is read
- * again by plain offsets.
- */
-bool
-job_page_restart_plain(Job *job, const char *problem)
-{
-	Checkpoint *checkpoint = checkpoint_parse(job->position);
-	bool		durable = false;
-	char	   *position;
-
-	if (checkpoint->plain)
-		return false;			/* it is already */
-
-	ereport(LOG,
-			(errmsg("sync_engine: %s of org \"%s\" is read by plain offsets: %s",
-					job->entity->name, job->org->name, problem)));
-	checkpoint_restart_plain(checkpoint);
-	position = checkpoint_format(checkpoint);
-
-	if (!session_begin("changing the strategy of a job"))
-	{
-		job->over = true;
-		return true;
-	}
-	if (!move_job(job, position, 0, -1))
-	{
-		session_abort();
-		job->over = true;
-		return true;
-	}
-	note_strategy(job, psprintf("read by plain offsets: %s", problem));
-	session_commit(durable);
-
-	job_set_position(job, position);
-	job->unsaved_requests = 0;
-	job->total = -1;
-	job->run_ahead = 0;
-	job->ignored_pages = 0;
-	job_drop_window(job);
-	return true;
-}
-
-/*
  * table_is_free: whether the data table can be written now.  A lock that
  * somebody holds or waits for must delay this entity alone, so the lane does
  * not queue behind it.
@@ -226,6 +161,18 @@ is_hopeless(const Job *job, const WriteCounts *counts)
 {
 	return (counts->fetched >= HOPELESS_PAGE && counts->dead_lettered == counts->fetched) ||
 		(job->dead_lettered > HOPELESS_LETTERS && job->dead_lettered > job->claim.fetched / 5);
+}
+
+/*
+ * wait_for_table: gives the job back, naming who is in the way.
+ */
+static void
+wait_for_table(Job *job, Oid table)
+{
+	char	   *blocker = MemoryContextStrdup(job->context, blockers_of_table(job->claim.job_id, table));
+
+	session_abort();
+	job_postpone(job, blocker, LOCK_WAIT_MS);
 }
 
 /*
@@ -271,7 +218,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	WriteCounts counts;
 	bool		durable = is_end;
 	bool		hopeless;
-	char	   *blocker;
+	Oid			locked;
 	int			n_new = page->n_records - first;
 	WriteItem  *items = page_items(page, first, request);
 	const bool	thin = false;
@@ -283,7 +230,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (is_end)
 		queue_lock_runs(job->claim.job_id);
-	if (!move_job(job, position, n_new, job->claim.expected))
+	if (!job_page_move(job, position, n_new, job->claim.expected))
 	{
 		session_abort();
 		job->over = true;
@@ -291,10 +238,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (!table_is_free(job))
 	{
-		blocker = MemoryContextStrdup(job->context,
-									  blockers_of_table(job->claim.job_id, job->table.relation));
-		session_abort();
-		job_postpone(job, blocker, LOCK_WAIT_MS);
+		wait_for_table(job, job->table.relation);
 		return false;
 	}
 	if (!tables_check(job->table.relation))
@@ -306,10 +250,16 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	writer_write(job->writer, page, items, n_new, thin, &counts);
 	Assert(counts.fetched == n_new);
 	count_changes(job, &counts);
-	if (!fold_write(job, request, page, first))
+	switch (fold_write(job, request, page, first, &locked))
 	{
-		restart(job);
-		return false;
+		case FOLD_WRITTEN:
+			break;
+		case FOLD_TABLE_GONE:
+			restart(job);
+			return false;
+		case FOLD_TABLE_LOCKED:
+			wait_for_table(job, locked);
+			return false;
 	}
 	if (list_done && job->walk != NULL)
 		job_walk_note(job, request, page);
@@ -422,12 +372,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 							 job->per_page, &first, &problem))
 	{
 		case READ_APPLY:
-			job->stuck_pages = is_stuck ? job->stuck_pages + 1 : 0;
-			if (job->stuck_pages < STUCK_AFTER)
-				break;
-			failure.message = "the server ignores the offset: it gives the same page again and again";
-			job_end(job, "failed", &failure);
-			return;
+			break;
 		case READ_LAST:
 			list_done = true;
 			break;
@@ -444,7 +389,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 			return;
 		case READ_IGNORED:
 			if (++job->ignored_pages >= TRUST_IGNORED_AFTER)
-				(void) job_page_restart_plain(job, problem);
+				(void) job_way_restart_plain(job, problem);
 			else
 				job_drop_window(job);
 			return;
@@ -469,6 +414,13 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	}
 	if (job->over)
 		return;
+	job->stuck_pages = is_stuck && !list_done ? job->stuck_pages + 1 : 0;
+	if (job->stuck_pages == STUCK_AFTER)
+	{
+		failure.message = "the server ignores the offset: it gives the same page again and again";
+		job_end(job, "failed", &failure);
+		return;
+	}
 	if (list_done && !walk && page->total_count > request->offset + page->n_records)
 	{
 		shortfall.message = psprintf("the list ended after " INT64_FORMAT " of " INT64_FORMAT " records",
@@ -481,70 +433,6 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 		job->over = true;
 	else
 		after_page(job, request, position, list_done, &read);
-}
-
-/*
- * verify: what came along with another list's pages is complete if its own
- * list counts no more.  Else that list is read.
- */
-static void
-verify(Job *job, const ParsedPage *page)
-{
-	static Statement read_alone = {
-		"UPDATE sync_engine.job SET via = NULL WHERE job_id = $1",
-		1, {INT8OID}
-	};
-	Datum		args[1] = {Int64GetDatum(job->claim.job_id)};
-	bool		complete = page->total_count <= job->claim.fetched;
-	bool		durable = complete;
-
-	if (!session_begin("counting what came along"))
-	{
-		job->over = true;
-		return;
-	}
-	queue_lock_runs(job->claim.job_id);
-	if (!move_job(job, "", 0, page->total_count))
-	{
-		session_abort();
-		job->over = true;
-		return;
-	}
-	if (complete)
-		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "succeeded", NULL);
-	else
-	{
-		(void) statement_run(&read_alone, args, NULL);
-		note_strategy(job, psprintf("not read with its parent: " INT64_FORMAT " came along, but the API counts "
-									INT64_FORMAT, job->claim.fetched, page->total_count));
-	}
-	session_commit(durable);
-	job->unsaved_requests = 0;
-	job_set_position(job, "");
-	job->over = complete;
-	job_drop_window(job);
-}
-
-/*
- * disowned_key: what the API itself says of its list outweighs the manifest.
- * The problem if it cannot be ordered and filtered by the keyset's key.
- */
-static const char *
-disowned_key(const Job *job, const ParsedPage *page)
-{
-	const char *key = job->entity->keyset_key;
-	bool		orders = page->n_can_order_by == 0;
-	bool		filters = page->n_can_query_by == 0;
-
-	for (int i = 0; i < page->n_can_order_by; i++)
-		orders = orders || strcmp(page->can_order_by[i], key) == 0;
-	for (int i = 0; i < page->n_can_query_by; i++)
-		filters = filters || strcmp(page->can_query_by[i], key) == 0;
-	if (!orders)
-		return psprintf("the API does not order by %s", key);
-	if (!filters)
-		return psprintf("the API does not filter by %s", key);
-	return NULL;
 }
 
 /*
@@ -601,12 +489,12 @@ job_page_apply(Job *job, PageRequest *request)
 	}
 	if (checkpoint_parse(job->position)->verify)
 	{
-		verify(job, page);
+		job_way_verify(job, page);
 		return;
 	}
-	if (job->keyset && !checkpoint_parse(job->position)->plain && (disowned = disowned_key(job, page)) != NULL)
+	if (job->keyset && !checkpoint_parse(job->position)->plain && (disowned = job_way_disowned(job, page)) != NULL)
 	{
-		(void) job_page_restart_plain(job, disowned);
+		(void) job_way_restart_plain(job, disowned);
 		return;
 	}
 	apply(job, request, page);

@@ -14,10 +14,11 @@
 #include "job.h"
 
 /*
- * The server refuses or ignores order and filter: reads the list again from
- * its beginning, by plain offsets.  False if it is read so already.
+ * A page's first statement: moves the job's row under its epoch.  False if the
+ * lease is lost.  As long as nothing is known of its records, they count as
+ * unchanged.
  */
-extern bool job_page_restart_plain(Job *job, const char *problem);
+extern bool job_page_move(Job *job, const char *position, int64 n_new, int64 expected);
 
 /* Judges the answered page that is due, and applies it. */
 extern void job_page_apply(Job *job, PageRequest *request);

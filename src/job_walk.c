@@ -19,6 +19,9 @@
 #include "job_walk.h"
 #include "session.h"
 
+/* So many parents are not all deleted since they were read: the path is wrong. */
+#define MANY_GONE			3
+
 /* So many parents may not be read, and none may: the token may read none. */
 #define FORBIDDEN_PARENTS	20
 
@@ -52,26 +55,32 @@ end(Job *job)
 	WalkTally	tally;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
 	const char *status = "succeeded";
+	int64		parents;
 
 	walk_count(job->walk, &tally);
+	parents = tally.read + tally.cut_short + tally.forbidden + tally.gone;
 	if (tally.forbidden > 0)
 	{
 		failure.sqlstate = SQLSTATE_NO_ACCESS;
 		failure.message = psprintf("the token may not read the lists of " INT64_FORMAT " of " INT64_FORMAT
-								   " parents", tally.forbidden,
-								   tally.read + tally.cut_short + tally.forbidden);
+								   " parents", tally.forbidden, parents);
 		failure.hint = "Ask an administrator of the organisation for the permission.";
 	}
 	else if (tally.cut_short > 0)
 	{
 		failure.message = psprintf("the lists of " INT64_FORMAT " of " INT64_FORMAT
-								   " parents ended before their total_count", tally.cut_short,
-								   tally.read + tally.cut_short);
+								   " parents ended before their total_count", tally.cut_short, parents);
 		failure.hint = "Run it again; the token may not see all that it counts.";
+	}
+	else if (tally.gone >= MANY_GONE && tally.read == 0 && !job->entity->single)
+	{
+		failure.sqlstate = SQLSTATE_NO_SUCH_LIST;
+		failure.message = psprintf("the API has the list of none of " INT64_FORMAT " parents (404)", parents);
+		failure.hint = "See whether the path in sync_entities is still the API's.";
 	}
 	if (failure.message != NULL)
 		status = tally.read + tally.cut_short > 0 ? "partial" :
-			job->claim.everything ? "skipped" : "failed";
+			job->claim.everything ? "skipped" : tally.forbidden > 0 ? "failed" : "partial";
 
 	queue_lock_runs(job->claim.job_id);
 	writer_finish(job->writer);
@@ -82,14 +91,16 @@ end(Job *job)
 }
 
 void
-job_walk_end(Job *job, int limit)
+job_walk_end(Job *job)
 {
 	bool		durable = true;
 
-	walk_start_over(job->walk);
-	job_walk_plan(job, limit);
-	if (job->over || !walk_is_complete(job->walk))
+	if (!walk_is_complete(job->walk))
+	{
+		walk_start_over(job->walk);
+		job->wake_at = budget_now();
 		return;
+	}
 
 	job->over = true;
 	if (!session_begin("ending a walk"))
@@ -103,12 +114,12 @@ job_walk_note(Job *job, const PageRequest *request, const ParsedPage *page)
 {
 	int64		records = request->offset + page->n_records;
 	WalkOutcome outcome = request->parent_is_forbidden ? WALK_FORBIDDEN :
-		page->total_count > records ? WALK_CUT_SHORT : WALK_READ;
+		request->parent_is_gone ? WALK_GONE : page->total_count > records ? WALK_CUT_SHORT : WALK_READ;
 
 	walk_note(job->walk, request->parent, outcome, records);
 	if (outcome == WALK_FORBIDDEN)
 		job->forbidden_parents++;
-	else
+	else if (outcome != WALK_GONE)
 		job->reads_parents = true;
 }
 

@@ -17,10 +17,10 @@
 extern void job_walk_plan(Job *job, int limit);
 
 /*
- * Call when no request is left: ends the job, unless a look from the beginning
- * finds parents that were not walked.
+ * Call when no request is left and the whole table was looked at: ends the job,
+ * or has it look from the beginning for parents that were not walked.
  */
-extern void job_walk_end(Job *job, int limit);
+extern void job_walk_end(Job *job);
 
 /*
  * Enters the parent of a page into the ledger, its list having been read as far

@@ -86,14 +86,17 @@ add_column(Entity *entity, const char *name, const char *member, ColumnType type
 
 /*
  * load_relationships: a to-one gives <name>_id, and _type where it may point
- * to several entities; a to-many that records carry gives <name>_ids.
+ * to several entities; a to-many that records carry gives <name>_ids.  One that
+ * says something only when children come along is not stored: it would be there
+ * in one run and not in the next, and the children say whose they are.
  */
 static void
 load_relationships(Entity *entity, MemoryContext context)
 {
 	static Statement select_relationships = {
-		"SELECT relationship, many, polymorphic FROM sync_engine.relationship "
-		"WHERE product = $1 AND entity = $2 ORDER BY position",
+		"SELECT relationship, many, polymorphic, EXISTS (SELECT 1 FROM sync_engine.include i "
+		"  WHERE i.complete AND (i.product, i.parent, i.include) = (r.product, r.entity, r.relationship)) "
+		"FROM sync_engine.relationship r WHERE product = $1 AND entity = $2 ORDER BY position",
 		2, {TEXTOID, TEXTOID}
 	};
 	Datum		args[2] = {CStringGetTextDatum(entity->product), CStringGetTextDatum(entity->name)};
@@ -106,6 +109,8 @@ load_relationships(Entity *entity, MemoryContext context)
 		char	   *name = SPI_getvalue(result->vals[row], result->tupdesc, 1);
 		bool		many = strcmp(SPI_getvalue(result->vals[row], result->tupdesc, 2), "t") == 0;
 		bool		polymorphic = strcmp(SPI_getvalue(result->vals[row], result->tupdesc, 3), "t") == 0;
+		bool		brings = strcmp(SPI_getvalue(result->vals[row], result->tupdesc, 4), "t") == 0;
+		int			first = entity->n_columns;
 
 		if (many)
 			add_column(entity, psprintf("%s_ids", name), name, COLUMN_TEXT_ARRAY, SOURCE_LINK_IDS);
@@ -114,6 +119,11 @@ load_relationships(Entity *entity, MemoryContext context)
 			add_column(entity, psprintf("%s_id", name), name, COLUMN_TEXT, SOURCE_LINK_ID);
 			if (polymorphic)
 				add_column(entity, psprintf("%s_type", name), name, COLUMN_TEXT, SOURCE_LINK_TYPE);
+		}
+		for (int i = first; brings && i < entity->n_columns; i++)
+		{
+			entity->columns[i].privacy = PRIVACY_DROP;
+			entity->columns[i].hashed = false;
 		}
 	}
 }
@@ -210,6 +220,9 @@ path_params(Entity *entity)
 	{
 		size_t		len = strcspn(++open, "}");
 
+		if (open[len] == '\0')
+			elog(ERROR, "path \"%s\" of entity \"%s\" has a brace that does not close",
+				 entity->path, entity->name);
 		entity->params[entity->n_params++] = pnstrdup(open, len);
 		open += len;
 	}
@@ -240,7 +253,7 @@ manifest_load(const char *product, const char *name)
 		"SELECT e.path, e.parent, e.strategy, p.base_path, p.api_version, "
 		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
 		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
-		"     AND e.strategy <> 'full_scan' ORDER BY n LIMIT 1), "
+		"     AND e.strategy = ANY ('" MANIFEST_KEYSET_STRATEGIES "') ORDER BY n LIMIT 1), "
 		"  (SELECT count(*) FROM sync_engine.attribute a "
 		"   WHERE a.product = e.product AND a.entity = e.entity) + "
 		"  2 * (SELECT count(*) FROM sync_engine.relationship r "

@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "entity_name.h"
 #include "job.h"
+#include "manifest.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
 #include "plan.h"
@@ -35,6 +36,9 @@
  */
 #define MAX_INCLUDES		8
 
+/* What the API did not bring with its parent is asked for so again after this. */
+#define FOLD_AGAIN			"7 days"
+
 /*
  * load_nodes: what the manifest and the last syncs know of these entities.
  */
@@ -46,8 +50,16 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 		"SELECT e.product, e.entity, e.strategy, e.path, "
 		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
 		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
-		"     AND e.strategy <> 'full_scan' ORDER BY n LIMIT 1), "
-		"  e.single, parent.n, s.total, s.rows, s.strategy_note, owner.n, i.include "
+		"     AND e.strategy = ANY ('" MANIFEST_KEYSET_STRATEGIES "') ORDER BY n LIMIT 1), "
+		"  e.single, parent.n, s.total, s.rows, s.strategy_note, owner.n, i.include, s.unseen, "
+		"  s.unfolded_at IS NULL OR s.unfolded_at < now() - interval '" FOLD_AGAIN "', "
+		"  (SELECT m.strategy FROM sync_engine.manifest_entity m WHERE m.source = 'user' "
+		"    AND (m.product, m.entity) = (e.product, e.entity)) IS NOT DISTINCT FROM 'include' "
+		"  OR NOT EXISTS (SELECT 1 FROM sync_engine.manifest_entity m WHERE m.source = 'user' "
+		"    AND m.strategy IS NOT NULL AND (m.product, m.entity) = (e.product, e.entity)), "
+		"  CASE WHEN e.parent IS NOT NULL AND e.parent_columns[cardinality(e.parent_columns)] <> 'id' THEN "
+		"    (SELECT nullif(count(*), 0) FROM sync_engine.walk_ledger l "
+		"     WHERE (l.org, l.product, l.entity) = ($2, e.product, e.entity)) END "
 		"FROM node JOIN sync_engine.entity e ON node.name = e.product || '.' || e.entity "
 		"LEFT JOIN node parent ON parent.name = e.product || '.' || e.parent "
 		"LEFT JOIN sync_engine.sync_state s ON (s.org, s.product, s.entity) = ($2, e.product, e.entity) "
@@ -82,6 +94,9 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 		node->note = result_text(row, 10);
 		node->folded_into = (int) result_int64(row, 11, -1);
 		node->via = result_text(row, 12);
+		node->unseen = result_text(row, 13);
+		node->may_fold = result_bool(row, 14) && result_bool(row, 15);
+		node->lists = result_int64(row, 16, -1);
 		plan->n++;
 	}
 }
@@ -155,9 +170,18 @@ list_pages(double records)
 static void
 estimate(SyncPlan *plan, PlannedEntity *node)
 {
-	if (node->single)
+	double		lists = node->parent < 0 ? 1 :
+		node->lists >= 0 ? node->lists : plan->nodes[node->parent].records;
+
+	if (node->unseen != NULL || (node->parent >= 0 && plan->nodes[node->parent].unseen != NULL))
 	{
-		double		lists = node->parent < 0 ? 1 : plan->nodes[node->parent].records;
+		/* it is asked for once more, or not at all */
+		node->unseen = node->unseen ? node->unseen : plan->nodes[node->parent].unseen;
+		node->records = 0;
+		node->requests = node->parent < 0 ? 1 : 0;
+	}
+	else if (node->single)
+	{
 
 		if (!node->counted)
 			node->records = lists;
@@ -171,8 +195,6 @@ estimate(SyncPlan *plan, PlannedEntity *node)
 	}
 	else
 	{
-		double		lists = plan->nodes[node->parent].records;
-
 		if (!node->counted)
 			node->records = lists * GUESSED_CHILDREN;
 		node->requests = lists > 0 ? lists * list_pages(node->records / lists) : 0;
@@ -193,7 +215,7 @@ verify_cost(const PlannedEntity *node)
  * others are read.
  */
 static void
-choose_strategies(SyncPlan *plan)
+choose_strategies(SyncPlan *plan, bool may_fold)
 {
 	FoldNode   *fold = palloc0(sizeof(FoldNode) * Max(plan->n, 1));
 	bool	   *folded = palloc0(sizeof(bool) * Max(plan->n, 1));
@@ -204,7 +226,8 @@ choose_strategies(SyncPlan *plan)
 	{
 		fold[i].fold_parent = plan->nodes[i].folded_into;
 		fold[i].own_cost = plan->nodes[i].requests - verify_cost(&plan->nodes[i]);
-		fold[i].may_fold = fold[i].fold_parent >= 0 && !plan->nodes[fold[i].fold_parent].single;
+		fold[i].may_fold = may_fold && fold[i].fold_parent >= 0 && plan->nodes[i].may_fold &&
+			!plan->nodes[fold[i].fold_parent].single;
 	}
 	plan_fold_choose(plan->n, fold, MAX_INCLUDES, folded);
 
@@ -212,27 +235,31 @@ choose_strategies(SyncPlan *plan)
 	{
 		PlannedEntity   *node = &plan->nodes[i];
 
+		if (node->parent >= 0)
+			node->own_strategy = "per_parent";
+		else if (node->single)
+			node->own_strategy = "singleton";
+		else if (node->keyset_key != NULL)
+			node->own_strategy = "keyset";
+		else
+			node->own_strategy = strcmp(node->strategy, "include") == 0 ? "full_scan" : node->strategy;
+
 		if (folded[i])
 		{
 			node->strategy = "include";
 			node->requests = verify_cost(node);
-			continue;
 		}
-		node->folded_into = -1;
-		node->via = NULL;
-		if (node->parent >= 0)
-			node->strategy = "per_parent";
-		else if (node->single)
-			node->strategy = "singleton";
-		else if (node->keyset_key != NULL)
-			node->strategy = "keyset";
-		else if (strcmp(node->strategy, "include") == 0)
-			node->strategy = "full_scan";
+		else
+		{
+			node->strategy = node->own_strategy;
+			node->folded_into = -1;
+			node->via = NULL;
+		}
 	}
 }
 
 SyncPlan *
-plan_build(List *names, const char *org)
+plan_build(List *names, const char *org, bool may_fold)
 {
 	SyncPlan   *plan = palloc0(sizeof(SyncPlan));
 
@@ -241,7 +268,7 @@ plan_build(List *names, const char *org)
 	load_edges(plan, names);
 	sort(plan);
 	if (plan->problem == NULL)
-		choose_strategies(plan);
+		choose_strategies(plan, may_fold);
 	return plan;
 }
 
@@ -269,7 +296,9 @@ plan_reason(const SyncPlan *plan, const PlannedEntity *node)
 		appendStringInfo(&reason, "the API orders and filters it by %s", node->keyset_key);
 	else
 		appendStringInfoString(&reason, "the API cannot order and filter it by time: read by offset");
-	if (!node->counted)
+	if (node->unseen != NULL)
+		appendStringInfo(&reason, "; this token may not see it: %s", node->unseen);
+	else if (!node->counted)
 		appendStringInfoString(&reason, "; how many there are is a guess");
 	if (node->note != NULL)
 		appendStringInfo(&reason, "; last time: %s", node->note);

@@ -22,6 +22,7 @@ typedef struct PlannedEntity
 	const char *product;
 	const char *entity;
 	const char *strategy;		/* as it will be read */
+	const char *own_strategy;	/* as it would be read by itself */
 	const char *path;
 	const char *keyset_key;		/* NULL = none */
 	bool		single;
@@ -29,6 +30,9 @@ typedef struct PlannedEntity
 	int			folded_into;	/* node whose pages bring it, or -1 */
 	const char *via;			/* by this include */
 	const char *note;			/* what differed the last time, or NULL */
+	const char *unseen;			/* why the token may not see it, or NULL */
+	bool		may_fold;
+	double		lists;			/* of a walk, when it was done last; -1 = never */
 	bool		counted;		/* records is not a guess */
 	double		records;
 	double		requests;
@@ -54,9 +58,10 @@ typedef struct SyncPlan
 /*
  * Plans the entities ('product.Entity' String nodes) and the parents that
  * nested ones walk, with what is known of the org's numbers (org may be NULL: no
- * numbers).  In the current memory context.
+ * numbers).  may_fold: one may come with another's pages.  In the current memory
+ * context.
  */
-extern SyncPlan *plan_build(List *names, const char *org);
+extern SyncPlan *plan_build(List *names, const char *org, bool may_fold);
 
 /* Raises an error if there is no order. */
 extern void plan_require_order(const SyncPlan *plan);

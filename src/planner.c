@@ -162,9 +162,9 @@ count_folded(const SyncPlan *plan)
 static void
 plan_run(const Run *run, List *names)
 {
-	SyncPlan   *plan = plan_build(names, run->org);
-	PlannedJob *jobs = palloc0(sizeof(PlannedJob) * Max(plan->n, 1));
 	bool		sequential = strcmp(run->execution, "sequential") == 0;
+	SyncPlan   *plan = plan_build(names, run->org, !sequential);
+	PlannedJob *jobs = palloc0(sizeof(PlannedJob) * Max(plan->n, 1));
 	int64		previous = 0;	/* sequential: the job to wait for */
 
 	record_activity(run->run_id, "load_manifest", psprintf("%d entities", plan->n));
@@ -183,8 +183,10 @@ plan_run(const Run *run, List *names)
 	{
 		int			number = plan->graph->order[position];
 		const PlannedEntity *node = &plan->nodes[number];
-		bool		folds = node->folded_into >= 0 && !jobs[node->folded_into].joined;
-		bool		waits = sequential && previous != 0 && !folds;
+		/* its parent's job is another run's, or (without an edge) comes later */
+		bool		folds = node->folded_into >= 0 && jobs[node->folded_into].job_id != 0 &&
+			!jobs[node->folded_into].joined;
+		bool		waits = sequential && previous != 0;
 		int			unmet = waits ? 1 : 0;
 
 		for (int i = 0; i < plan->n_edges; i++)
@@ -194,7 +196,8 @@ plan_run(const Run *run, List *names)
 			if (edge->to == number && edge->hard && !(waits && jobs[edge->from].job_id == previous))
 				unmet++;
 		}
-		jobs[number] = insert_job(run, node->name, node->strategy, plan->graph->wave[number], unmet,
+		jobs[number] = insert_job(run, node->name, folds ? node->strategy : node->own_strategy,
+								  plan->graph->wave[number], unmet,
 								  folds ? jobs[node->folded_into].job_id : 0, folds ? plan_via(plan, node) : NULL);
 		for (int i = 0; i < plan->n_edges; i++)
 		{
@@ -205,8 +208,7 @@ plan_run(const Run *run, List *names)
 		}
 		if (waits)
 			insert_dependency(jobs[number].job_id, previous, false);
-		if (!folds)
-			previous = jobs[number].job_id;
+		previous = jobs[number].job_id;
 	}
 }
 

@@ -89,7 +89,7 @@ end_followers(int64 job_id, const char *status)
 		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	static Statement let_go = {
-		"UPDATE sync_engine.job SET unmet = unmet - 1 WHERE status = 'queued' AND job_id IN "
+		"UPDATE sync_engine.job SET unmet = unmet - 1 WHERE status IN ('queued', 'running') AND job_id IN "
 		"(SELECT job_id FROM sync_engine.job_dependency WHERE needs = $1)",
 		1, {INT8OID}
 	};
@@ -130,25 +130,30 @@ end_followers(int64 job_id, const char *status)
 }
 
 /*
- * record_state: what sync_status shows of the entity from now on.  One that
- * came along with its parent's pages was read as planned.
+ * record_state: what sync_status shows of the entity from now on.  A note on the
+ * way of reading is of the job that made it; the next one that goes as planned
+ * takes it away.
  */
 static void
 record_state(int64 job_id)
 {
 	static Statement upsert_state = {
 		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, status, error, last_run_id, "
-		"  last_finished_at, last_success_at, total, counted_at) "
+		"  last_finished_at, last_success_at, total, counted_at, unseen) "
 		"SELECT org, product, entity, status, error, run_id, finished_at, "
 		"  CASE WHEN status IN ('succeeded', 'partial') THEN finished_at END, "
-		"  expected, CASE WHEN expected IS NOT NULL THEN finished_at END "
+		"  expected, CASE WHEN expected IS NOT NULL THEN finished_at END, "
+		"  CASE WHEN sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "') "
+		"    AND status IN ('failed', 'skipped') THEN error END "
 		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh') "
 		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
 		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
 		"  last_finished_at = EXCLUDED.last_finished_at, "
 		"  last_success_at = coalesce(EXCLUDED.last_success_at, s.last_success_at), "
 		"  total = coalesce(EXCLUDED.total, s.total), counted_at = coalesce(EXCLUDED.counted_at, s.counted_at), "
-		"  strategy_note = (SELECT s.strategy_note FROM sync_engine.job WHERE job_id = $1 AND via IS NULL)",
+		"  unseen = EXCLUDED.unseen, "
+		"  strategy_note = CASE WHEN s.note_job_id = $1 OR EXCLUDED.last_success_at IS NULL "
+		"    THEN s.strategy_note END",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};

@@ -17,6 +17,12 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+/* How an entity is read that does not come along: an expression on job j. */
+#define OWN_STRATEGY \
+	"coalesce((SELECT CASE WHEN e.strategy <> 'include' THEN e.strategy " \
+	"    WHEN e.parent IS NOT NULL THEN 'per_parent' ELSE 'full_scan' END " \
+	"  FROM sync_engine.entity e WHERE (e.product, e.entity) = (j.product, j.entity)), j.strategy)"
+
 void
 queue_fold_claim(int64 lane, List *claimed)
 {
@@ -29,8 +35,8 @@ queue_fold_claim(int64 lane, List *claimed)
 		2, {INT8OID, INT8ARRAYOID}
 	};
 	static Statement leave_others = {
-		"UPDATE sync_engine.job SET folded_into = NULL, via = NULL "
-		"WHERE folded_into = ANY ($1) AND status = 'queued'",
+		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, strategy = " OWN_STRATEGY
+		" WHERE folded_into = ANY ($1) AND status = 'queued'",
 		1, {INT8ARRAYOID}
 	};
 	int			n = list_length(claimed);
@@ -86,33 +92,61 @@ queue_folded_jobs(int64 job_id)
 	return jobs;
 }
 
+static void
+note(int64 job_id, const char *reason, bool api)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, strategy_note, note_job_id, unfolded_at) "
+		"SELECT org, product, entity, 'not read with its parent: ' || $2, job_id, CASE WHEN $3 THEN now() END "
+		"FROM sync_engine.job WHERE job_id = $1 "
+		"ON CONFLICT (org, product, entity) DO UPDATE SET strategy_note = EXCLUDED.strategy_note, "
+		"  note_job_id = EXCLUDED.note_job_id, unfolded_at = coalesce(EXCLUDED.unfolded_at, s.unfolded_at)",
+		3, {INT8OID, TEXTOID, BOOLOID}
+	};
+	Datum		args[3] = {Int64GetDatum(job_id), CStringGetTextDatum(reason), BoolGetDatum(api)};
+
+	(void) statement_run(&upsert, args, NULL);
+}
+
 void
-queue_unfold(int64 folded_job, const char *reason)
+queue_unfold(int64 folded_job, const char *reason, bool api)
 {
 	static Statement unfold = {
-		"WITH unfolded AS (UPDATE sync_engine.job SET folded_into = NULL, via = NULL, status = 'queued', "
-		"    lane = NULL, epoch = epoch + 1 "
-		"  WHERE job_id = $1 AND folded_into IS NOT NULL AND status = 'running' "
-		"  RETURNING org, product, entity) "
-		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, strategy_note) "
-		"SELECT org, product, entity, 'not read with its parent: ' || $2 FROM unfolded "
-		"ON CONFLICT (org, product, entity) DO UPDATE SET strategy_note = EXCLUDED.strategy_note",
-		2, {INT8OID, TEXTOID}
+		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
+		"  epoch = epoch + 1, strategy = " OWN_STRATEGY
+		" WHERE job_id = $1 AND folded_into IS NOT NULL AND status = 'running'",
+		1, {INT8OID}
 	};
-	Datum		args[2] = {Int64GetDatum(folded_job), CStringGetTextDatum(reason)};
+	Datum		args[1] = {Int64GetDatum(folded_job)};
 
-	(void) statement_run(&unfold, args, NULL);
+	if (statement_run(&unfold, args, NULL) > 0)
+		note(folded_job, reason, api);
 }
 
 void
 queue_unfold_all(int64 job_id)
 {
 	static Statement unfold = {
-		"UPDATE sync_engine.job SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
-		"  epoch = epoch + 1 WHERE folded_into = $1 AND status IN ('queued', 'running')",
+		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
+		"  epoch = epoch + 1, strategy = " OWN_STRATEGY
+		" WHERE folded_into = $1 AND status IN ('queued', 'running')",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};
 
 	(void) statement_run(&unfold, args, NULL);
+}
+
+void
+queue_note_unfolded(int64 job_id, const char *reason)
+{
+	static Statement read_alone = {
+		"UPDATE sync_engine.job j SET via = NULL, strategy = " OWN_STRATEGY " WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+	const bool	api = true;
+
+	(void) statement_run(&read_alone, args, NULL);
+	note(job_id, reason, api);
 }

@@ -37,8 +37,14 @@ extern void queue_fold_release(int64 job_id);
 /* What is folded into a running job (list of FoldedJob *). */
 extern List *queue_folded_jobs(int64 job_id);
 
-/* Unfolds one, and notes why in sync_status; or all of a job. */
-extern void queue_unfold(int64 folded_job, const char *reason);
+/*
+ * Unfolds one, and notes why in sync_status.  api: the API does not bring it, so
+ * it is not asked to for some days.
+ */
+extern void queue_unfold(int64 folded_job, const char *reason, bool api);
 extern void queue_unfold_all(int64 job_id);
+
+/* What came along is not all: notes it for a job that reads by itself now. */
+extern void queue_note_unfolded(int64 job_id, const char *reason);
 
 #endif							/* SYNC_ENGINE_QUEUE_FOLD_H */

@@ -96,7 +96,9 @@ response_classify(const HttpResponse *response, const char *org, Failure *failur
 			failure->hint = "In Planning Center, give the token's user access to it, or leave the entity out.";
 			return RESPONSE_PERMANENT;
 		case 404:
-			failure->message = psprintf("the API does not have this list (404%s)", api_detail(response));
+		case 410:
+			failure->message = psprintf("the API does not have this list (%d%s)", response->status,
+										api_detail(response));
 			return RESPONSE_NOT_FOUND;
 		case 429:
 			failure->message = "the rate limit is used up (429)";

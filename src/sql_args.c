@@ -201,7 +201,12 @@ sql_profile(const char *org, bool *everything, List **left_out)
 		names = entity_names_resolve(list_make1("*"));
 	}
 	if (ARR_NDIM(excluded) > 0)
-		names = list_difference(names, entity_names_resolve(sql_name_list(excluded, "option \"exclude\"")));
+	{
+		/* what walks an excluded entity would pull it in again */
+		List	   *others = entity_names_resolve(sql_name_list(excluded, "option \"exclude\""));
+
+		names = list_difference(names, entity_names_resting_on(names, others));
+	}
 	*left_out = ARR_NDIM(wanted) == 0 ? entity_names_person_walks(names) : NIL;
 	names = list_difference(names, *left_out);
 	if (names == NIL)
@@ -214,7 +219,8 @@ sql_profile(const char *org, bool *everything, List **left_out)
 
 /*
  * sql_entities_argument: the entities that a call asks for, sound and each once;
- * NULL is the org's profile.  *everything: they are not named one by one.
+ * NULL is the org's profile.  *everything: they are not named one by one, and
+ * one that is unsound does not stop the others.
  */
 List *
 sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org, bool *everything)
@@ -233,6 +239,8 @@ sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org, bool
 		*everything = names_everything(names);
 		names = entity_names_resolve(names);
 	}
+	if (*everything)
+		return entity_names_sound(names);
 	entity_names_validate(names);
 	return names;
 }

@@ -20,6 +20,7 @@
 #include "queue.h"
 #include "session.h"
 #include "sql_args.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "wait.h"
 
@@ -41,13 +42,14 @@ sync_dependency_graph(PG_FUNCTION_ARGS)
 	const char **node_names;
 	char	   *text;
 	MemoryContext caller = CurrentMemoryContext;
+	const bool	may_fold = true;
 
 	(void) graph_format_by_name(sql_one_of(fcinfo, 1, "format", formats, lengthof(formats)), &format);
 	SPI_connect();
 	owner_scope_enter(&scope);
 	names = PG_ARGISNULL(0) ? list_make1("*") : sql_name_list(PG_GETARG_ARRAYTYPE_P(0), "entities");
 	names = entity_names_resolve(names);
-	plan = plan_build(names, NULL);
+	plan = plan_build(names, NULL, may_fold);
 	plan_require_order(plan);
 	node_names = palloc(sizeof(char *) * Max(plan->n, 1));
 	for (int i = 0; i < plan->n; i++)
@@ -156,8 +158,11 @@ sync_manifest_refresh(PG_FUNCTION_ARGS)
 	OwnerScope	scope;
 	Datum		args[1];
 	const bool	must_be_committed = true;
+	const bool	apply_them = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 
 	sql_require_primary("sync_manifest_refresh");
+	if (apply_them)
+		PreventCommandIfReadOnly("sync_manifest_refresh");
 	InitMaterializedSRF(fcinfo, 0);
 	request.org = sql_text_argument(fcinfo, 0, "org");
 	SPI_connect();
@@ -172,7 +177,7 @@ sync_manifest_refresh(PG_FUNCTION_ARGS)
 	report_unread(DatumGetInt64(args[0]));
 	(void) statement_run_latest(&select_differences, args, NULL);
 	sql_return_rows(fcinfo);
-	if (!PG_ARGISNULL(2) && PG_GETARG_BOOL(2))
+	if (apply_them)
 		(void) statement_run_latest(&apply, args, NULL);
 	owner_scope_leave(&scope);
 	SPI_finish();

@@ -152,6 +152,7 @@ sync_plan(PG_FUNCTION_ARGS)
 	bool		everything;
 	SyncPlan   *plan;
 	const bool	must_be_committed = true;
+	const bool	may_fold = true;
 
 	sql_require_primary("sync_plan");
 	InitMaterializedSRF(fcinfo, 0);
@@ -161,7 +162,7 @@ sync_plan(PG_FUNCTION_ARGS)
 	owner_scope_enter(&scope);
 	sql_require_org(request.org, must_be_committed);
 	names = sql_entities_argument(fcinfo, 1, request.org, &everything);
-	plan = plan_build(names, request.org);
+	plan = plan_build(names, request.org, may_fold);
 	plan_require_order(plan);
 	request.entities = not_counted(plan, request.org);
 	owner_scope_leave(&scope);
@@ -170,7 +171,7 @@ sync_plan(PG_FUNCTION_ARGS)
 		(void) wait_run_request(&request);
 
 	owner_scope_enter(&scope);
-	plan = plan_build(names, request.org);
+	plan = plan_build(names, request.org, may_fold);
 	return_plan(fcinfo, plan, request_rate(request.org));
 	owner_scope_leave(&scope);
 	SPI_finish();

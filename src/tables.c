@@ -162,6 +162,31 @@ ensure_schema(const char *schema, Oid owner)
 						 quote_identifier(GetUserNameFromId(owner, false))));
 }
 
+/*
+ * index_for_walks: a walk in the order of another column than the id needs an
+ * index of it, and now it costs nothing.
+ */
+static void
+index_for_walks(const Entity *entity, const char *table)
+{
+	static Statement select_columns = {
+		"SELECT DISTINCT parent_columns[cardinality(parent_columns)] FROM sync_engine.entity "
+		"WHERE product = $1 AND parent = $2 AND parent_columns[cardinality(parent_columns)] <> 'id'",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(entity->product), CStringGetTextDatum(entity->name)};
+	uint64		n = statement_run(&select_columns, args, NULL);
+	List	   *columns = NIL;
+	ListCell   *cell;
+
+	for (uint64 i = 0; i < n; i++)
+		columns = lappend(columns, result_text(i, 1));
+	session_become_table_owner();
+	foreach(cell, columns)
+		run_ddl(psprintf("CREATE INDEX ON %s (org, %s, id)", table, quote_identifier(lfirst(cell))));
+	session_become_extension_owner();
+}
+
 static void
 create_table(const Entity *entity)
 {
@@ -170,7 +195,9 @@ create_table(const Entity *entity)
 		2, {TEXTOID, TEXTOID}
 	};
 	static Statement reset_ledger = {
-		"DELETE FROM sync_engine.walk_ledger WHERE product = $1 AND entity = $2",
+		"DELETE FROM sync_engine.walk_ledger WHERE (product, entity) = ($1, $2) OR job_id IN "
+		"(SELECT folded_into FROM sync_engine.job f WHERE (f.product, f.entity) = ($1, $2) "
+		"  AND f.status IN ('queued', 'running', 'paused', 'held'))",
 		2, {TEXTOID, TEXTOID}
 	};
 	Datum		args[2] = {CStringGetTextDatum(entity->product), CStringGetTextDatum(entity->name)};
@@ -195,6 +222,7 @@ create_table(const Entity *entity)
 					 quote_literal_cstr(psprintf("%s of Planning Center %s, deleted ones included; kept by sync_engine",
 												 entity->name, entity->product))));
 	session_become_extension_owner();
+	index_for_walks(entity, table);
 }
 
 static bool

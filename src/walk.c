@@ -40,8 +40,10 @@ struct Walk
  * listing_sql: ($1 org, $2 key or NULL, $3 product, $4 entity, $5 job).
  *
  * Where the last parameter is not the parent's own id, several rows can have
- * the same: one of them stands for all.  The ledger is asked parent by parent,
- * not joined: it grows in mid-walk, and no statistics know by how much.
+ * the same: one of them stands for all.  The limit is on the rows that are
+ * looked at, not on those that are not walked yet, so that no list takes long.
+ * The ledger is asked parent by parent, not joined: it grows in mid-walk, and no
+ * statistics know by how much.
  */
 static char *
 listing_sql(const Entity *entity, const Entity *parent)
@@ -58,18 +60,17 @@ listing_sql(const Entity *entity, const Entity *parent)
 	{
 		const char *column = quote_identifier(entity->parent_columns[i]);
 
-		appendStringInfo(&columns, "%s%s::text", i > 0 ? ", " : "", column);
+		appendStringInfo(&columns, "%s%s::text AS c%d", i > 0 ? ", " : "", column, i);
 		if (strcmp(entity->parent_columns[i], "id") != 0)
 			appendStringInfo(&present, " AND %s IS NOT NULL", column);
 	}
-	return psprintf("SELECT %s%s FROM %s p WHERE org = $1 AND _deleted_at IS NULL%s "
-					"AND ($2 IS NULL OR %s >= $2) "
-					"AND (SELECT l.job_id FROM sync_engine.walk_ledger l WHERE l.org = $1 "
-					"  AND l.product = $3 AND l.entity = $4 AND l.parent_id = p.%s) IS DISTINCT FROM $5 "
-					"ORDER BY %s%s LIMIT %d",
-					is_id ? "" : psprintf("DISTINCT ON (%s) ", key), columns.data,
+	return psprintf("SELECT p.*, (SELECT l.job_id FROM sync_engine.walk_ledger l WHERE l.org = $1 "
+					"  AND l.product = $3 AND l.entity = $4 AND l.parent_id = p.c%d) IS NOT DISTINCT FROM $5 "
+					"FROM (SELECT %s%s FROM %s WHERE org = $1 AND _deleted_at IS NULL%s "
+					"  AND ($2 IS NULL OR %s >= $2) ORDER BY %s%s LIMIT %d) p",
+					last, is_id ? "" : psprintf("DISTINCT ON (%s) ", key), columns.data,
 					quote_qualified_identifier(parent->schema_name, parent->table_name),
-					present.data, key, key, key, is_id ? "" : ", id", PARENTS_PER_LIST + 1);
+					present.data, key, key, is_id ? "" : ", id", PARENTS_PER_LIST + 1);
 }
 
 Walk *
@@ -147,6 +148,7 @@ list_parents(Walk *walk)
 	const bool	read_only = true;
 	const bool	durable = false;
 	uint64		n;
+	char	   *last = NULL;
 	MemoryContext old;
 
 	if (!session_begin("listing the parents of a walk"))
@@ -164,26 +166,27 @@ list_parents(Walk *walk)
 	{
 		WalkParent *parent = make_parent(walk, i);
 
-		if (walk->last != NULL && !walk->inclusive && strcmp(parent->key, walk->last) == 0)
+		if (i + 1 == n)
+			last = MemoryContextStrdup(walk->context, parent->key);
+		if (result_bool(i, walk->entity->n_params + 1) ||
+			(walk->last != NULL && !walk->inclusive && strcmp(parent->key, walk->last) == 0))
 			pfree(parent);
 		else
 		{
 			old = MemoryContextSwitchTo(walk->context);
 			walk->parents = lappend(walk->parents, parent);
 			MemoryContextSwitchTo(old);
+			walk->found_any = true;
 		}
 	}
-	old = MemoryContextSwitchTo(walk->context);
-	walk->found_any = walk->found_any || walk->parents != NIL;
-	if (walk->parents != NIL)
+	if (last != NULL)
 	{
 		if (walk->last != NULL)
 			pfree(walk->last);
-		walk->last = pstrdup(((WalkParent *) llast(walk->parents))->key);
+		walk->last = last;
 		walk->inclusive = false;
 	}
 	walk->exhausted = n <= PARENTS_PER_LIST;
-	MemoryContextSwitchTo(old);
 	session_commit(durable);
 	return true;
 }
@@ -211,10 +214,16 @@ walk_push_back(Walk *walk, WalkParent *parent)
 	MemoryContextSwitchTo(old);
 }
 
+bool
+walk_is_exhausted(const Walk *walk)
+{
+	return walk->exhausted && walk->parents == NIL;
+}
+
 void
 walk_start_over(Walk *walk)
 {
-	Assert(walk->parents == NIL && walk->exhausted);
+	Assert(walk_is_exhausted(walk));
 	if (walk->last != NULL)
 		pfree(walk->last);
 	walk->last = NULL;
@@ -232,6 +241,7 @@ walk_is_complete(const Walk *walk)
 
 static const char *const outcomes[] = {
 	[WALK_READ] = "read",
+	[WALK_GONE] = "gone",
 	[WALK_FORBIDDEN] = "forbidden",
 	[WALK_CUT_SHORT] = "cut short",
 };
@@ -263,7 +273,7 @@ walk_count(const Walk *walk, WalkTally *tally)
 {
 	static Statement count = {
 		"SELECT count(*) FILTER (WHERE outcome = 'read'), count(*) FILTER (WHERE outcome = 'forbidden'), "
-		"  count(*) FILTER (WHERE outcome = 'cut short') "
+		"  count(*) FILTER (WHERE outcome = 'cut short'), count(*) FILTER (WHERE outcome = 'gone') "
 		"FROM sync_engine.walk_ledger "
 		"WHERE org = $1 AND product = $2 AND entity = $3 AND job_id = $4",
 		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
@@ -275,4 +285,5 @@ walk_count(const Walk *walk, WalkTally *tally)
 	tally->read = result_int64(0, 1, 0);
 	tally->forbidden = result_int64(0, 2, 0);
 	tally->cut_short = result_int64(0, 3, 0);
+	tally->gone = result_int64(0, 4, 0);
 }

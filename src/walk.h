@@ -28,6 +28,7 @@ typedef struct WalkParent
 typedef struct WalkTally
 {
 	int64		read;			/* parents whose lists were read */
+	int64		gone;			/* ... or were not there */
 	int64		forbidden;		/* ... or may not be */
 	int64		cut_short;		/* ... or ended before their total_count */
 } WalkTally;
@@ -36,6 +37,7 @@ typedef struct WalkTally
 typedef enum WalkOutcome
 {
 	WALK_READ,
+	WALK_GONE,
 	WALK_FORBIDDEN,
 	WALK_CUT_SHORT
 } WalkOutcome;
@@ -49,16 +51,20 @@ typedef struct Walk Walk;
 extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume);
 
 /*
- * The next parent, or NULL if there is none but those that were handed out.
- * Lists them in transactions of its own; false if the extension is gone.
+ * The next parent; NULL if there is none but those that were handed out, or if
+ * the part of the table that was looked at had none.  Looks in a transaction of
+ * its own, at a bounded number of rows; false if the extension is gone.
  */
 extern bool walk_next(Walk *walk, WalkParent **parent);
 
 /* Hands a parent out again, before all others. */
 extern void walk_push_back(Walk *walk, WalkParent *parent);
 
+/* Whether the whole table has been looked at. */
+extern bool walk_is_exhausted(const Walk *walk);
+
 /*
- * Call when nothing that was handed out is left: looks from the beginning for
+ * Call when that is so and nothing that was handed out is left: looks from the beginning for
  * parents that are not in the ledger.
  */
 extern void walk_start_over(Walk *walk);

@@ -109,6 +109,12 @@ is_settled(const Record *record, const Stored *stored)
 		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
 }
 
+static int
+compare_id(const void *id, const void *pending)
+{
+	return strcmp(id, (*(Pending *const *) pending)->record.source->id);
+}
+
 /*
  * fetch_stored: the rows that thin copies are laid over.
  */
@@ -129,11 +135,10 @@ fetch_stored(Batch *batch)
 	{
 		char	   *id = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
 
-		for (int i = 0; i < batch->n; i++)
-		{
-			if (strcmp(batch->pending[i]->record.source->id, id) == 0)
-				batch->pending[i]->stored = SPI_tuptable->vals[row];
-		}
+		Pending   **found = bsearch(id, batch->pending, batch->n, sizeof(Pending *), compare_id);
+
+		if (found != NULL)
+			(*found)->stored = SPI_tuptable->vals[row];
 	}
 }
 

@@ -50,6 +50,26 @@ SELECT results_eq(
 		('Item', '{service_type_id,plan_id,id}'), ('Refund', '{donation_id}')$$,
 	'nested paths know the rows that they are read for');
 
+SELECT results_eq(
+	$$SELECT product || '.' || entity || '.' || attribute FROM sync_engine.attribute WHERE privacy <> 'keep' ORDER BY 1$$,
+	ARRAY['services.Organization.secret', 'webhooks.WebhookSubscription.authenticity_secret'],
+	'secrets are not stored');
+SELECT is_empty(
+	$$SELECT product, entity, attribute FROM sync_engine.attribute
+		WHERE attribute ~ '(secret|passw|credential|private_key|api_key)' AND privacy <> 'drop'$$,
+	'whatever has the name of one');
+SELECT set_eq(
+	$$SELECT attribute, type FROM sync_engine.attribute WHERE product = 'calendar' AND entity = 'ContainingResource'$$,
+	$$SELECT attribute, type FROM sync_engine.attribute WHERE product = 'calendar' AND entity = 'Resource'$$,
+	'a containing resource is a resource');
+-- The engine moves on by a key where the strategy is one of these; else by ever
+-- deeper offsets, which the API answers ever more slowly.
+SELECT is_empty(
+	$$SELECT e.product, e.entity, e.strategy FROM sync_engine.entity e, unnest(ARRAY['updated_at', 'created_at']) k
+		WHERE e.ready AND e.parent IS NULL AND k = ANY (e.order_keys) AND k = ANY (e.where_keys)
+			AND e.strategy NOT IN ('keyset', 'append_log', 'created_tail', 'include')$$,
+	'a list that a key can order and filter is read by it');
+
 -- The order in which people data are published everywhere: campuses, households,
 -- people, addresses.
 SELECT results_eq(
@@ -108,6 +128,10 @@ SELECT results_eq(
 		WHERE product = 'people' AND entity = 'Person' AND attribute = 'medical_notes'$$,
 	$$VALUES ('string', 'drop', false)$$,
 	'an override of an attribute keeps its type');
+INSERT INTO sync_engine.manifest_attribute (product, entity, attribute, privacy)
+	VALUES ('webhooks', 'WebhookSubscription', 'authenticity_secret', 'keep');
+SELECT is((SELECT privacy FROM sync_engine.attribute WHERE attribute = 'authenticity_secret'), 'keep',
+	'whoever wants a secret can have it');
 INSERT INTO sync_engine.manifest_attribute (product, entity, attribute, type) VALUES ('people', 'Person', 'allergies', 'json');
 SELECT is((SELECT (array_agg(attribute ORDER BY position DESC))[1] FROM sync_engine.attribute
 	WHERE product = 'people' AND entity = 'Person'), 'allergies', 'an attribute without a position comes last');
@@ -210,11 +234,11 @@ SELECT pg_temp.problems_are(
 	ARRAY['gadgets.Gadget: product "gadgets" is not in the manifest'],
 	'problem: unknown product');
 SELECT pg_temp.problems_are(
-	$$manifest_product (product) VALUES ('gadgets'); manifest_entity (product, entity) VALUES ('gadgets', 'Gadget')$$,
+	$$manifest_product (product) VALUES ('gadgets'); manifest_entity (product, entity, path) VALUES ('gadgets', 'Gadget', '/g/gadgets')$$,
 	ARRAY['gadgets.Gadget: product "gadgets" has no base_path'],
 	'problem: product without a base path');
 SELECT pg_temp.problems_are(
-	$$manifest_product (product, base_path) VALUES ('gadgets', '/g'); manifest_entity (product, entity) VALUES ('gadgets', 'Gadget')$$,
+	$$manifest_product (product, base_path) VALUES ('gadgets', '/g'); manifest_entity (product, entity, path) VALUES ('gadgets', 'Gadget', '/g/gadgets')$$,
 	ARRAY['gadgets.Gadget: product "gadgets" has no api_version'],
 	'problem: product without a version');
 SELECT pg_temp.problems_are(
@@ -224,10 +248,45 @@ SELECT pg_temp.problems_are(
 	'problem: path of another product');
 SELECT pg_temp.problems_are(
 	$$manifest_attribute (product, entity, attribute) VALUES ('people', 'Persn', 'name');
-	manifest_relationship (product, entity, relationship) VALUES ('people', 'Persn', 'owner')$$,
+	manifest_relationship (product, entity, relationship) VALUES ('people', 'Persn', 'owner');
+	manifest_edge (product, entity, parent, kind) VALUES ('people', 'Persn', 'Campus', 'none');
+	manifest_include (product, parent, include, entity) VALUES ('people', 'Persn', 'emails', 'Email')$$,
 	ARRAY['people.Persn: attribute "name" is of an entity that is not in the manifest',
+		'people.Persn: edge to "Campus" is of an entity that is not in the manifest',
+		'people.Persn: include "emails" is of an entity that is not in the manifest',
 		'people.Persn: relationship "owner" is of an entity that is not in the manifest'],
 	'problem: rows of an unknown entity');
+
+-- An override of what is not there would do nothing, in silence.
+SELECT pg_temp.problems_are(
+	$$manifest_entity (product, entity, unreachable) VALUES ('people', 'BackgroundChek', 'nobody''s business')$$,
+	ARRAY['people.BackgroundChek: the entity is not known, and has no path'],
+	'problem: override of an unknown entity');
+SELECT pg_temp.problems_are(
+	format($$manifest_attribute (product, entity, attribute, %s) VALUES ('people', 'Person', 'medical_note', %L)$$, name, value),
+	ARRAY['people.Person: attribute "medical_note" is not known, and has no type'],
+	'problem: override of an unknown attribute''s ' || name)
+FROM (VALUES ('privacy', 'drop'), ('volatile', 'true'), ('position', '1')) AS v (name, value);
+SELECT pg_temp.problems_are(
+	$$manifest_attribute (product, entity, attribute, type, privacy) VALUES ('people', 'Person', 'shoe_size', 'unknown', 'drop')$$,
+	'{}', 'an attribute that only the user knows has a type');
+SELECT pg_temp.problems_are(
+	$$manifest_attribute (product, entity, attribute, source) VALUES ('people', 'Person', 'shoe_size', 'discovered');
+	manifest_attribute (product, entity, attribute, privacy) VALUES ('people', 'Person', 'shoe_size', 'drop')$$,
+	'{}', 'or was discovered');
+SELECT pg_temp.problems_are(
+	$$manifest_relationship (product, entity, relationship, many) VALUES ('people', 'Person', 'primary_campos', true)$$,
+	ARRAY['people.Person: relationship "primary_campos" is not known, and has no target'],
+	'problem: override of an unknown relationship');
+SELECT pg_temp.problems_are(
+	$$manifest_edge (product, entity, parent, kind) VALUES ('people', 'Household', 'Email', 'none'), ('people', 'Household', 'Campos', 'none')$$,
+	ARRAY['people.Household: its edge to "Campos" is not known, and has no kind that makes it one',
+		'people.Household: its edge to "Email" is not known, and has no kind that makes it one'],
+	'problem: an edge that is none, and was none before');
+SELECT pg_temp.problems_are(
+	$$manifest_include (product, parent, include, complete) VALUES ('people', 'Person', 'email', false)$$,
+	ARRAY['people.Person: its include "email" names no entity'],
+	'problem: override of an unknown include');
 SELECT pg_temp.problems_are(
 	$$manifest_entity (product, entity, path, parent, parent_columns) VALUES
 		('people', 'Widget', '/people/v2/gizmos/{gizmo_id}/widgets', 'Gizmo', '{id}')$$,
@@ -240,6 +299,15 @@ SELECT pg_temp.problems_are(
 	manifest_edge (product, entity, parent, kind) VALUES ('services', 'Widget', 'FolderPath', 'hard')$$,
 	ARRAY['services.Widget: its parent "FolderPath" cannot be synced: it has no path of its own; it comes only inside other records'],
 	'problem: parent that cannot be synced');
+INSERT INTO sync_engine.manifest_entity (product, entity, unreachable) VALUES ('people', 'Household', 'nobody''s business');
+SELECT results_eq(
+	$$SELECT problem, hint FROM sync_engine.manifest_problems('people', 'HouseholdMembership')$$,
+	$$VALUES ('its parent "Household" cannot be synced: nobody''s business',
+		'Give this entity an unreachable reason, too, or name a parent whose rows can be walked.')$$,
+	'and what to do about it');
+INSERT INTO sync_engine.manifest_entity (product, entity, unreachable) VALUES ('people', 'HouseholdMembership', 'nor this');
+SELECT is_empty($$SELECT * FROM sync_engine.manifest_problems('people')$$, 'which helps');
+DELETE FROM sync_engine.manifest_entity WHERE source = 'user' AND entity ~ '^Household';
 SELECT pg_temp.problems_are(
 	$$manifest_entity (product, entity, path, parent, parent_columns) VALUES
 		('people', 'Widget', '/people/v2/people/{person_id}/widgets/{widget_id}/parts', 'Person', '{id}');
@@ -297,8 +365,8 @@ SELECT pg_temp.problems_are(
 		'people.Person: its include "things" names no entity'],
 	'problem: include of an unknown entity');
 SELECT pg_temp.problems_are(
-	$$manifest_attribute (product, entity, attribute) VALUES ('people', 'Gadget', 'id');
-	manifest_attribute (product, entity, attribute) VALUES ('people', 'Gadget', 'org')$$,
+	$$manifest_attribute (product, entity, attribute, type) VALUES ('people', 'Gadget', 'id', 'id');
+	manifest_attribute (product, entity, attribute, type) VALUES ('people', 'Gadget', 'org', 'string')$$,
 	ARRAY['people.Gadget: attribute "id" gives a column "id", which is of the table''s key',
 		'people.Gadget: attribute "org" gives a column "org", which is of the table''s key'],
 	'problem: members with the key''s names');
@@ -310,7 +378,7 @@ SELECT pg_temp.problems_are(
 		'people.Widget: path parameter {id} gives a column "id", which is of the table''s key'],
 	'problem: two parameters with the same name');
 SELECT pg_temp.problems_are(
-	$$manifest_attribute (product, entity, attribute) VALUES ('people', 'Gadget', 'owner_id');
+	$$manifest_attribute (product, entity, attribute, type) VALUES ('people', 'Gadget', 'owner_id', 'id');
 	manifest_relationship (product, entity, relationship, target) VALUES ('people', 'Gadget', 'owner', 'Person')$$,
 	'{}', 'an attribute and a relationship may share a column');
 SELECT pg_temp.problems_are(
@@ -336,7 +404,7 @@ FROM (VALUES ('keyset', 'updated_at or created_at in both order_keys and where_k
 SELECT pg_temp.problems_are(
 	format('manifest_product (product, base_path, api_version) VALUES (%1$L, ''/a'', ''2020-01-01'');
 		manifest_entity (product, entity, path) VALUES (%1$L, %2$L, ''/a/b'');
-		manifest_relationship (product, entity, relationship, many) VALUES (%1$L, %2$L, %3$L, true)',
+		manifest_relationship (product, entity, relationship, target, many) VALUES (%1$L, %2$L, %3$L, %2$L, true)',
 		repeat('p', 60), 'E' || repeat('e', 63), repeat('r', 60)),
 	ARRAY[format('%s.%s: column name "%s" has 64 bytes, and 63 are the most', repeat('p', 60), 'E' || repeat('e', 63), repeat('r', 60) || '_ids'),
 		format('%s.%s: schema name "pco_%s" has 64 bytes, and 63 are the most', repeat('p', 60), 'E' || repeat('e', 63), repeat('p', 60)),

@@ -145,6 +145,7 @@ typedef struct cat_edge
 	bool		unscoped;		/* also lists what the target hides */
 	bool		include;		/* may stand in include= */
 	bool		always;			/* its ids stand in every record */
+	bool		documented;		/* as a relationship, though only an include shows it */
 } cat_edge;
 
 typedef enum cat_filter_kind

@@ -183,7 +183,7 @@ read_to_one(catalogue_reader *r)
 
 /*
  * read_edge: edge NAME one|many TYPE [as ALIAS] HOW [include] [always]
- * [unscoped].
+ * [documented] [unscoped].
  */
 static void
 read_edge(catalogue_reader *r)
@@ -236,6 +236,8 @@ read_edge(catalogue_reader *r)
 			edge->include = true;
 		else if (reader_take_if(r, "always"))
 			edge->always = true;
+		else if (reader_take_if(r, "documented"))
+			edge->documented = true;
 		else if (reader_take_if(r, "unscoped"))
 			edge->unscoped = true;
 		else

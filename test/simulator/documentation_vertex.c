@@ -217,7 +217,8 @@ put_attributes(const member_list *list, const cat_entity *entity)
 }
 
 /*
- * put_relationships appends those that records carry.
+ * put_relationships appends those that records carry, and those that they carry
+ * only when these are included.
  */
 static void
 put_relationships(const member_list *list, const cat_entity *entity)
@@ -231,7 +232,7 @@ put_relationships(const member_list *list, const cat_entity *entity)
 					   entity->to_one[i].polymorphic);
 	for (int i = 0; i < entity->edge_count; i++)
 	{
-		if (!entity->edges[i].always)
+		if (!entity->edges[i].always && !entity->edges[i].documented)
 			continue;
 		buf_reset(&many);
 		buf_printf(&many, "%s%s", entity->edges[i].alias ? entity->edges[i].alias :

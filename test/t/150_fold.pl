@@ -192,7 +192,7 @@ is_deeply(
 
 $run = start(my $sequential = new_org(), [ 'Person', @children, 'Campus' ], execution => 'sequential');
 ends($run, 'succeeded', 'sequential');
-is_deeply(folded($run), \%all_folded, 'sequential: folds as well');
+is_deeply(folded($run), {}, 'sequential: one after the other, so nothing comes along');
 equals($sequential, 'sequential');
 
 # ---- The cheapest complete plan -------------------------------------------
@@ -286,9 +286,14 @@ is_deeply(
 	{ Person => 'failed|SE403', map { $_ => 'succeeded|' } @children },
 	'people are forbidden: only they fail');
 
-# It is tried again, and nothing keeps saying that it was otherwise.
+# It is not tried again for some days; then it is, and nothing keeps saying that
+# it was otherwise.
 $simulator->post('fault/clear');
 $simulator->post('ignore', org => $cases[5]{org}, entity => 'Person', key => 'include', on => 0);
+$run = start($cases[5]{org}, [ 'Person', @children ]);
+ends($run, 'succeeded', 'the next day');
+is_deeply(folded($run), {}, 'the next day: it is not asked for');
+value(q{UPDATE sync_engine.sync_state SET unfolded_at = unfolded_at - interval '8 days'});
 $run = start($cases[5]{org}, [ 'Person', @children ]);
 ends($run, 'succeeded', 'include works again');
 is_deeply(folded($run), \%all_folded, 'include works again: it is made use of');

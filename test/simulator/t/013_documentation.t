@@ -74,6 +74,8 @@ my %relationships = members($person, 'relationships');
 is($relationships{primary_campus}{graph_type}, 'PrimaryCampus', 'alias type of a relationship');
 is($relationships{primary_campus}{association}, 'to_one', 'to one');
 is({ members(vertex('household'), 'relationships') }->{people}{association}, 'to_many', 'to many');
+is({ members(document('/calendar/v2/documentation/2026-06-22/vertices/room_setup')->{data}, 'relationships') }->{resource_suggestions}{association},
+	'to_many', 'even if records have it only with an include');
 ok({ members(vertex('field_datum'), 'relationships') }->{customizable}{polymorphic}, 'polymorphic');
 my $list = $sim->list('/people/v2/people?per_page=1')->{meta};
 my @keys = ([ can_order => 'can_order_by' ], [ can_query => 'can_query_by' ], [ can_include => 'can_include' ]);
