@@ -12,7 +12,9 @@ SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.strat
 	j.fetched, j.inserted, j.updated, j.unchanged, j.deleted, j.dead_lettered, j.requests,
 	j.started_at, j.finished_at, j.finished_at - j.started_at AS duration,
 	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint
-FROM sync_engine.job j LEFT JOIN sync_engine.job s ON s.job_id = j.joined_job_id;
+FROM sync_engine.job j LEFT JOIN sync_engine.job s ON s.job_id = j.joined_job_id
+WHERE j.strategy <> 'probe';
+-- what sync_plan asks is in sync_runs, as a run of kind probe
 COMMENT ON VIEW @extschema@.sync_jobs IS 'Jobs: one entity within a run each';
 
 CREATE VIEW @extschema@.sync_runs WITH (security_invoker = true) AS
@@ -27,7 +29,8 @@ LEFT JOIN LATERAL (
 	SELECT count(*) AS jobs, sum(fetched)::bigint AS fetched, sum(inserted)::bigint AS inserted,
 		sum(updated)::bigint AS updated, sum(unchanged)::bigint AS unchanged, sum(deleted)::bigint AS deleted,
 		sum(dead_lettered)::bigint AS dead_lettered, sum(requests)::bigint AS requests,
-		(array_agg(j.entity || ': ' || j.error ORDER BY j.job_id) FILTER (WHERE j.error IS NOT NULL))[1] AS error
+		(array_agg(j.product || '.' || j.entity || ': ' || j.error ORDER BY j.job_id)
+			FILTER (WHERE j.error IS NOT NULL AND j.status IN ('failed', 'partial')))[1] AS error
 	FROM sync_engine.job j WHERE j.run_id = r.run_id) c ON true;
 COMMENT ON VIEW @extschema@.sync_runs IS 'Runs: one request to sync an organisation each';
 

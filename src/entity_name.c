@@ -24,6 +24,18 @@
 #define MAX_NEAR_DISTANCE	3
 #define MAX_NEAR_NAMES		5
 
+static bool
+is_product(const char *name)
+{
+	static Statement select_product = {
+		"SELECT 1 FROM sync_engine.product WHERE product = replace($1, '-', '_')",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(name)};
+
+	return statement_run(&select_product, args, NULL) > 0;
+}
+
 /*
  * report_unknown: raises the error for a name that no product has, with the
  * names that are nearest to it.
@@ -62,6 +74,10 @@ report_unknown(const char *name)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("entity \"%s\" does not exist", name),
 			 n > 0 ? errhint("Perhaps you meant %s.", near_names.data) :
+			 dot != NULL && !is_product(pnstrdup(name, dot - name)) ?
+			 errhint("There is no such product either: see sync_entities for the names.") :
+			 is_product(name) ?
+			 errhint("It is a product: name its entities, as in '%s.Organization'; see sync_entities.", name) :
 			 errhint("See sync_entities for the names.")));
 }
 

@@ -15,7 +15,6 @@
 #include "fold_page.h"
 #include "job_fold.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "queue_fold.h"
 #include "session.h"
 #include "storage/lmgr.h"
@@ -147,16 +146,7 @@ start_one(Job *job, const FoldedJob *from)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		HOLD_INTERRUPTS();
-		error = CopyErrorData();
-		FlushErrorState();
-		session_abort();
-		MemoryContextSwitchTo(context);
-		RESUME_INTERRUPTS();
-		problem = error->message;
+		problem = session_recover(context)->message;
 	}
 	PG_END_TRY();
 	if (problem != NULL)

@@ -266,7 +266,8 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	close_activity(job);
 	job->dead_lettered += counts.dead_lettered;
 	job->claim.fetched += n_new;
-	hopeless = is_hopeless(job, &counts);
+	hopeless = is_hopeless(job, &counts) ||
+		(is_end && job->dead_lettered > 0 && job->dead_lettered == job->claim.fetched);
 	snprintf(hopeless_message, sizeof(hopeless_message),
 			 INT64_FORMAT " of " INT64_FORMAT " records could not be stored",
 			 job->dead_lettered, job->claim.fetched);

@@ -25,6 +25,29 @@ text_or_null(const char *text, char *null)
 	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
+/* A job that ended with another. */
+typedef struct EndedJob
+{
+	int64		job_id;
+	int64		run_id;
+} EndedJob;
+
+/*
+ * ended_jobs: the rows of the last result, which the next statement replaces.
+ */
+static EndedJob *
+ended_jobs(uint64 n)
+{
+	EndedJob   *ended = palloc(sizeof(EndedJob) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		ended[i].job_id = result_int64(i, 1, 0);
+		ended[i].run_id = result_int64(i, 2, 0);
+	}
+	return ended;
+}
+
 /*
  * notify: tells listeners that a run or job moved; ids only.
  */
@@ -183,7 +206,7 @@ end_joined(int64 job_id, const char *status)
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};
 	uint64		n;
-	int64	   *ids;
+	EndedJob   *ended;
 
 	if (!is_success(status))
 	{
@@ -191,17 +214,12 @@ end_joined(int64 job_id, const char *status)
 		return;
 	}
 	n = statement_run(&share_result, args, NULL);
-	ids = palloc(sizeof(int64) * 2 * Max(n, 1));
+	ended = ended_jobs(n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		ids[2 * i] = result_int64(i, 1, 0);
-		ids[2 * i + 1] = result_int64(i, 2, 0);
-	}
-	for (uint64 i = 0; i < n; i++)
-	{
-		notify(ids[2 * i + 1], ids[2 * i], status);
-		end_followers(ids[2 * i], status);
-		queue_close_run(ids[2 * i + 1]);
+		notify(ended[i].run_id, ended[i].job_id, status);
+		end_followers(ended[i].job_id, status);
+		queue_close_run(ended[i].run_id);
 	}
 }
 
@@ -230,7 +248,7 @@ end_folded(int64 job_id, const char *status, const Failure *failure)
 	Datum		args[5] = {Int64GetDatum(job_id), CStringGetTextDatum(status)};
 	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
 	uint64		n;
-	int64	   *ids;
+	EndedJob   *ended;
 
 	if (!is_success(status) && strcmp(status, "cancelled") != 0)
 	{
@@ -243,18 +261,13 @@ end_folded(int64 job_id, const char *status, const Failure *failure)
 	args[3] = text_or_null(failure ? failure->sqlstate : NULL, &nulls[3]);
 	args[4] = text_or_null(failure ? failure->hint : NULL, &nulls[4]);
 	n = statement_run(&end_with, args, nulls);
-	ids = palloc(sizeof(int64) * 2 * Max(n, 1));
+	ended = ended_jobs(n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		ids[2 * i] = result_int64(i, 1, 0);
-		ids[2 * i + 1] = result_int64(i, 2, 0);
-	}
-	for (uint64 i = 0; i < n; i++)
-	{
-		notify(ids[2 * i + 1], ids[2 * i], status);
-		record_state(ids[2 * i]);
-		end_followers(ids[2 * i], status);
-		end_joined(ids[2 * i], status);
+		notify(ended[i].run_id, ended[i].job_id, status);
+		record_state(ended[i].job_id);
+		end_followers(ended[i].job_id, status);
+		end_joined(ended[i].job_id, status);
 	}
 }
 

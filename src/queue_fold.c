@@ -30,8 +30,9 @@ queue_fold_claim(int64 lane, List *claimed)
 		"UPDATE sync_engine.job c SET status = 'running', lane = $1, epoch = epoch + 1, "
 		"  started_at = coalesce(started_at, clock_timestamp()) "
 		"WHERE folded_into = ANY ($2) AND status = 'queued' "
-		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
-		"  AND (r.org, r.product, r.entity) = (c.org, c.product, c.entity))",
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r "
+		"  WHERE (r.org, r.product, r.entity) = (c.org, c.product, c.entity) AND (r.status = 'running' "
+		"    OR (r.folded_into = ANY ($2) AND r.status = 'queued' AND r.job_id < c.job_id)))",
 		2, {INT8OID, INT8ARRAYOID}
 	};
 	static Statement leave_others = {

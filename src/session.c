@@ -276,6 +276,21 @@ session_abort(void)
 	MemoryContextSwitchTo(lane_context);
 }
 
+ErrorData *
+session_recover(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	HOLD_INTERRUPTS();
+	error = CopyErrorData();
+	FlushErrorState();
+	session_abort();
+	MemoryContextSwitchTo(context);
+	RESUME_INTERRUPTS();
+	return error;
+}
+
 void
 session_become_table_owner(void)
 {

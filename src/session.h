@@ -64,6 +64,12 @@ extern bool session_begin(const char *activity);
 extern void session_commit(bool durable);
 extern void session_abort(void);
 
+/*
+ * After an error was caught, in this memory context: rolls back, as PostgreSQL's
+ * own loops do.  Returns a copy of the error.  FATAL is never caught.
+ */
+extern ErrorData *session_recover(MemoryContext context);
+
 /* Gives the transaction its time anew, after a part of it took all and was given up. */
 extern void session_renew_timeout(void);
 

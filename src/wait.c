@@ -43,6 +43,9 @@
 /* Progress notices of one run come so often at the most. */
 #define NOTICE_MS		1000
 
+/* Of more than these not each one is shown. */
+#define MANY_ENTITIES	20
+
 /* What was shown of a run so far. */
 typedef struct Progress
 {
@@ -107,18 +110,82 @@ was_shown(const Progress *progress, int64 job_id)
 }
 
 /*
+ * show_ended: a notice of an entity that ended; of many only what went wrong.
+ * Columns of the last result: see show_progress.
+ */
+static void
+show_ended(uint64 row, Progress *progress, bool many, MemoryContext context)
+{
+	int64		job_id = result_int64(row, 1, 0);
+	char	   *status = result_text(row, 3);
+	char	   *error = result_text(row, 12);
+	MemoryContext old;
+	int64	   *shown;
+
+	if (was_shown(progress, job_id))
+		return;
+	if (!many || strcmp(status, "failed") == 0 || strcmp(status, "partial") == 0)
+		ereport(NOTICE,
+				(errmsg("%s %s: %s fetched, %s inserted, %s updated, %s unchanged, %s dead-lettered%s%s",
+						result_text(row, 2), status, result_text(row, 5), result_text(row, 7),
+						result_text(row, 8), result_text(row, 9), result_text(row, 10),
+						error ? ": " : "", error ? error : "")));
+	old = MemoryContextSwitchTo(context);
+	shown = palloc(sizeof(int64));
+	*shown = job_id;
+	progress->ended = lappend(progress->ended, shown);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+show_reading(uint64 row)
+{
+	char	   *error = result_text(row, 12);
+	char	   *expected = result_text(row, 6);
+
+	ereport(NOTICE,
+			(errmsg("%s: %s%s%s fetched, %s requests%s%s",
+					result_text(row, 2), result_text(row, 5),
+					expected ? " of " : "", expected ? expected : "", result_text(row, 11),
+					error ? ": " : "", error ? error : "")));
+}
+
+/*
+ * show_sum: where a run over many entities stands.
+ */
+static void
+show_sum(int64 run_id)
+{
+	static Statement select_sum = {
+		"SELECT count(*) FILTER (WHERE status NOT IN ('queued', 'running', 'paused', 'held')), count(*), "
+		"  to_char(coalesce(sum(fetched), 0), 'FM999,999,999,990'), "
+		"  to_char(coalesce(sum(requests), 0), 'FM999,999,999,990') "
+		"FROM sync_engine.job WHERE run_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+
+	if (statement_run_latest(&select_sum, args, NULL) > 0)
+		ereport(NOTICE,
+				(errmsg("%s of %s entities are done: %s records fetched, %s requests",
+						result_text(0, 1), result_text(0, 2), result_text(0, 3), result_text(0, 4))));
+}
+
+/*
  * show_progress: a notice for each entity that ended, and now and then for
- * each one that is being read.
+ * each one that is being read; of a run over many, one for all of them.
  */
 static void
 show_progress(int64 run_id, Progress *progress, MemoryContext context)
 {
 	static Statement select_jobs = {
-		"SELECT j.job_id, j.entity, j.status, j.status NOT IN ('queued', 'running', 'paused', 'held'), "
+		"SELECT j.job_id, CASE WHEN j.product = 'people' THEN j.entity ELSE j.product || '.' || j.entity END, "
+		"  j.status, j.status NOT IN ('queued', 'running', 'paused', 'held'), "
 		"  to_char(j.fetched, 'FM999,999,999,990'), to_char(j.expected, 'FM999,999,999,990'), "
 		"  to_char(j.inserted, 'FM999,999,999,990'), to_char(j.updated, 'FM999,999,999,990'), "
 		"  to_char(j.unchanged, 'FM999,999,999,990'), j.dead_lettered::text, j.requests::text, "
-		"  coalesce(j.error, a.error) "
+		"  coalesce(j.error, a.error), "
+		"  (SELECT count(*) FROM sync_engine.job WHERE run_id = $1) "
 		"FROM sync_engine.job j LEFT JOIN LATERAL (SELECT error FROM sync_engine.activity a "
 		"  WHERE a.job_id = j.job_id AND a.status = 'retrying' LIMIT 1) a ON true "
 		"WHERE j.run_id = $1 AND (j.status <> 'queued' OR j.error IS NOT NULL) ORDER BY j.job_id",
@@ -129,41 +196,21 @@ show_progress(int64 run_id, Progress *progress, MemoryContext context)
 	bool		due = TimestampDifferenceExceeds(progress->shown_at, now, NOTICE_MS);
 	OwnerScope	scope;
 	uint64		n;
+	bool		many;
 
 	SPI_connect();
 	owner_scope_enter(&scope);
 	n = statement_run_latest(&select_jobs, args, NULL);
+	many = n > 0 && result_int64(0, 13, 0) > MANY_ENTITIES;
 	for (uint64 i = 0; i < n; i++)
 	{
-		int64		job_id = result_int64(i, 1, 0);
-		char	   *error = result_text(i, 12);
-		char	   *expected = result_text(i, 6);
-
 		if (result_bool(i, 4))
-		{
-			MemoryContext old;
-			int64	   *shown;
-
-			if (was_shown(progress, job_id))
-				continue;
-			ereport(NOTICE,
-					(errmsg("%s %s: %s fetched, %s inserted, %s updated, %s unchanged, %s dead-lettered%s%s",
-							result_text(i, 2), result_text(i, 3), result_text(i, 5), result_text(i, 7),
-							result_text(i, 8), result_text(i, 9), result_text(i, 10),
-							error ? ": " : "", error ? error : "")));
-			old = MemoryContextSwitchTo(context);
-			shown = palloc(sizeof(int64));
-			*shown = job_id;
-			progress->ended = lappend(progress->ended, shown);
-			MemoryContextSwitchTo(old);
-		}
-		else if (due)
-			ereport(NOTICE,
-					(errmsg("%s: %s%s%s fetched, %s requests%s%s",
-							result_text(i, 2), result_text(i, 5),
-							expected ? " of " : "", expected ? expected : "", result_text(i, 11),
-							error ? ": " : "", error ? error : "")));
+			show_ended(i, progress, many, context);
+		else if (due && !many)
+			show_reading(i);
 	}
+	if (due && many)
+		show_sum(run_id);
 	owner_scope_leave(&scope);
 	SPI_finish();
 	if (due)

@@ -93,22 +93,14 @@ drop_requests(int code, Datum arg)
 }
 
 /*
- * recover: after an error, as PostgreSQL's own loops do.  Returns a copy of
- * the error.  FATAL never comes here.
+ * recover: after an error; nothing is being applied any more.
  */
 static ErrorData *
 recover(MemoryContext context)
 {
-	ErrorData  *error;
+	ErrorData  *error = session_recover(context);
 
-	MemoryContextSwitchTo(context);
-	HOLD_INTERRUPTS();
-	error = CopyErrorData();
-	FlushErrorState();
-	session_abort();
-	MemoryContextSwitchTo(context);
 	lane_slot->applying_since = 0;
-	RESUME_INTERRUPTS();
 	return error;
 }
 

@@ -42,11 +42,50 @@
  */
 #define MAX_ID_BYTES	255
 
+/*
+ * So many records of one job come under a second parent: that is no move of a
+ * few from one parent to another, as a merge of two people makes.
+ */
+#define SHARED_AFTER	20
+
 /* Of an unknown attribute's name, for the same reason. */
 #define MAX_NOTED_BYTES	200
 
 /* Unknown attributes of one page that are noted; the values are all kept. */
 #define MAX_NOTED		100
+
+/*
+ * count_rows_once: an extension that was made anew finds tables in place.
+ */
+static void
+count_rows_once(const char *org, const Entity *entity)
+{
+	static Statement select_state = {
+		"SELECT 1 FROM sync_engine.sync_state WHERE org = $1 AND product = $2 AND entity = $3",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement insert_state = {
+		"INSERT INTO sync_engine.sync_state (org, product, entity, rows) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product, entity) DO NOTHING",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	Oid			types[1] = {TEXTOID};
+	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(entity->product),
+	CStringGetTextDatum(entity->name)};
+	MemoryContext context = CurrentMemoryContext;
+	const bool	read_only = false;
+
+	if (statement_run(&select_state, args, NULL) > 0)
+		return;
+	session_become_table_owner();
+	(void) SPI_execute_with_args(psprintf("SELECT count(*) FROM %s WHERE org = $1 AND _deleted_at IS NULL",
+										  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+								 1, types, args, NULL, read_only, 0);
+	MemoryContextSwitchTo(context);
+	args[3] = Int64GetDatum(result_int64(0, 1, 0));
+	session_become_extension_owner();
+	(void) statement_run(&insert_state, args, NULL);
+}
 
 Writer *
 writer_create(const Entity *entity, const char *org, DataTable table, int64 run_id, int64 job_id)
@@ -62,9 +101,12 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->row = writer_describe_row(entity);
 	writer->lookup = NULL;
 	writer->stored = NULL;
+	writer->come_again = 0;
+	writer->noted_shared = entity->shared;
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
+	count_rows_once(org, entity);
 	return writer;
 }
 
@@ -376,6 +418,29 @@ note_unknown_attributes(Batch *batch)
 	}
 }
 
+/*
+ * note_shared: several parents bring the same records, which nobody knew.  From
+ * the next job on the first parent is kept, or the row would change for each.
+ */
+static void
+note_shared(Writer *writer)
+{
+	static Statement upsert_entity = {
+		"INSERT INTO sync_engine.manifest_entity (product, entity, source, shared) "
+		"VALUES ($1, $2, 'discovered', true) "
+		"ON CONFLICT (product, entity, source) DO UPDATE SET shared = true",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(writer->entity->product),
+	CStringGetTextDatum(writer->entity->name)};
+
+	writer->noted_shared = true;
+	(void) statement_run(&upsert_entity, args, NULL);
+	ereport(LOG,
+			(errmsg("sync_engine: several parents bring the same %s of %s: the first one is kept from the next run on",
+					writer->entity->name, writer->entity->product)));
+}
+
 static void
 count_live_rows(Batch *batch)
 {
@@ -425,6 +490,8 @@ writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int
 	write_range(&batch, batch.pending, batch.n);
 	session_become_extension_owner();
 
+	if (writer->come_again >= SHARED_AFTER && !writer->noted_shared)
+		note_shared(writer);
 	count_live_rows(&batch);
 	note_unknown_attributes(&batch);
 	close_dead_letters(&batch);

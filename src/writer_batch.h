@@ -31,6 +31,8 @@ struct Writer
 	SPIPlanPtr	upsert;
 	TupleDesc	row;			/* of a row of the upsert */
 	int64		open_dead_letters;
+	int			come_again;		/* records that another parent brought in this run */
+	bool		noted_shared;	/* that several parents bring the same records */
 };
 
 /* A record on its way into the table. */

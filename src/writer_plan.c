@@ -82,12 +82,14 @@ SPIPlanPtr
 writer_plan_lookup(const Entity *entity)
 {
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	const char *parent = entity->parent == NULL ? "NULL" :
+		psprintf("%s::text", quote_identifier(entity->params[entity->n_params - 1]));
 
 	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
-							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at FROM %s "
+							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at, _run_id, %s FROM %s "
 							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
 							  entity->updated_at >= 0 ? "updated_at::timestamptz" : "NULL::timestamptz",
-							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+							  parent, quote_qualified_identifier(entity->schema_name, entity->table_name)),
 					 2, types);
 }
 

@@ -38,6 +38,8 @@ typedef struct Stored
 	bool		has_updated_at;
 	TimestampTz updated_at;
 	TimestampTz synced_at;
+	int64		run_id;			/* that wrote it */
+	const char *parent;			/* the path's last parameter, or NULL */
 } Stored;
 
 static int
@@ -89,6 +91,8 @@ look_up(Batch *batch, int *n_stored)
 		stored[i].updated_at = result_timestamp(i, 4, DT_NOBEGIN);
 		stored[i].has_updated_at = stored[i].updated_at != DT_NOBEGIN;
 		stored[i].synced_at = result_timestamp(i, 5, DT_NOBEGIN);
+		stored[i].run_id = result_int64(i, 6, 0);
+		stored[i].parent = result_text(i, 7);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	qsort(stored, *n_stored, sizeof(Stored), compare_stored);
@@ -107,6 +111,18 @@ is_settled(const Record *record, const Stored *stored)
 	return record->has_updated_at && stored->has_updated_at &&
 		record->updated_at < stored->updated_at &&
 		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
+}
+
+/*
+ * comes_again: has this run written the record under another parent?
+ */
+static bool
+comes_again(const Writer *writer, const Record *record, const Stored *stored)
+{
+	int			last = writer->entity->n_params - 1;
+
+	return writer->entity->parent != NULL && record->params != NULL && stored->parent != NULL &&
+		stored->run_id == writer->run_id && strcmp(record->params[last], stored->parent) != 0;
 }
 
 static int
@@ -164,6 +180,8 @@ writer_drop_settled(Batch *batch)
 			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
 			continue;
 		}
+		if (found != NULL && comes_again(batch->writer, &pending->record, found))
+			batch->writer->come_again++;
 		pending->exists = found != NULL;
 		pending->live = found != NULL && found->live;
 		batch->pending[kept++] = pending;
