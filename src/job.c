@@ -19,6 +19,7 @@
 #include "job.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
+#include "job_row.h"
 #include "session.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -153,7 +154,7 @@ start(Job *job)
 }
 
 Job *
-job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
+job_start(const ClaimedJob *claim, const Inquiry *inquiry, MemoryContext parent, LiveJob *live)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "job", ALLOCSET_DEFAULT_SIZES);
 	Job		   *job = MemoryContextAllocZero(context, sizeof(Job));
@@ -164,7 +165,7 @@ job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live)
 	job->live = live;
 	job->total = -1;
 	job->per_page = JOB_PER_PAGE;
-	job->inquiry = inquiry_find(claim->strategy);
+	job->inquiry = inquiry;
 	PG_TRY();
 	{
 		started = start(job);
@@ -276,68 +277,6 @@ job_free(Job *job)
 	MemoryContextDelete(job->context);
 }
 
-/*
- * record_retry: the attempt becomes visible, with the time of the next.
- */
-static void
-record_retry(Job *job, int attempts, const Failure *failure, int delay_ms)
-{
-	static Statement move_job = {
-		"UPDATE sync_engine.job SET attempts = $3, requests = requests + $4 "
-		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
-		4, {INT8OID, INT8OID, INT4OID, INT8OID}
-	};
-	static Statement insert_activity = {
-		"INSERT INTO sync_engine.activity (run_id, job_id, kind, status, attempts, error, sqlstate, hint, "
-		"  next_attempt_at) "
-		"VALUES ($1, $2, 'sync_page', 'retrying', $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 ms') "
-		"RETURNING activity_id",
-		7, {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	static Statement update_activity = {
-		"UPDATE sync_engine.activity SET attempts = $3, error = $4, sqlstate = $5, hint = $6, "
-		"  next_attempt_at = clock_timestamp() + $7 * interval '1 ms' "
-		"WHERE activity_id = $1 AND job_id = $2",
-		7, {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	Datum		args[7];
-	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', failure->hint ? ' ' : 'n', ' '};
-	bool		durable = false;
-
-	if (!session_begin("noting a failed attempt"))
-	{
-		job->over = true;
-		return;
-	}
-	args[0] = Int64GetDatum(job->claim.job_id);
-	args[1] = Int64GetDatum(job->claim.epoch);
-	args[2] = Int32GetDatum(attempts);
-	args[3] = Int64GetDatum(job->unsaved_requests);
-	if (statement_run(&move_job, args, NULL) == 0)
-	{
-		session_abort();
-		job->over = true;
-		return;
-	}
-	job->unsaved_requests = 0;
-
-	args[0] = Int64GetDatum(job->activity_id == 0 ? job->claim.run_id : job->activity_id);
-	args[1] = Int64GetDatum(job->claim.job_id);
-	args[2] = Int32GetDatum(attempts);
-	args[3] = CStringGetTextDatum(failure->message);
-	args[4] = CStringGetTextDatum(failure->sqlstate);
-	args[5] = failure->hint ? CStringGetTextDatum(failure->hint) : (Datum) 0;
-	args[6] = Int32GetDatum(delay_ms);
-	if (job->activity_id != 0)
-		(void) statement_run(&update_activity, args, nulls);
-	else
-	{
-		(void) statement_run(&insert_activity, args, nulls);
-		job->activity_id = result_int64(0, 1, 0);
-	}
-	session_commit(durable);
-}
-
 void
 job_retry(Job *job, PageRequest *request, const Failure *failure)
 {
@@ -348,11 +287,6 @@ job_retry(Job *job, PageRequest *request, const Failure *failure)
 	request->state = REQUEST_PLANNED;
 
 	request->attempts++;
-	if (job->inquiry != NULL && request->attempts == job->inquiry->max_attempts)
-	{
-		inquiry_finish(job, NULL, failure);
-		return;
-	}
 	if (request->attempts >= MAX_ATTEMPTS)
 	{
 		job_end(job, "failed", failure);
@@ -364,24 +298,7 @@ job_retry(Job *job, PageRequest *request, const Failure *failure)
 	delay_ms = delay_ms / 2 + (int) (pg_prng_double(&pg_global_prng_state) * (delay_ms / 2));
 	request->not_before = budget_now() + delay_ms * INT64CONST(1000);
 	job_show_waiting(job, failure->message);
-	record_retry(job, request->attempts, failure, delay_ms);
-}
-
-void
-job_save_requests(Job *job)
-{
-	static Statement add_requests = {
-		"UPDATE sync_engine.job SET requests = requests + $3 WHERE job_id = $1 AND epoch = $2",
-		3, {INT8OID, INT8OID, INT8OID}
-	};
-	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
-	Int64GetDatum(job->unsaved_requests)};
-
-	if (job->unsaved_requests == 0)
-		return;
-	queue_lock_runs(job->claim.job_id);
-	(void) statement_run(&add_requests, args, NULL);
-	job->unsaved_requests = 0;
+	job_row_retry(job, request->attempts, failure, delay_ms);
 }
 
 void
@@ -392,7 +309,7 @@ job_end(Job *job, const char *status, const Failure *failure)
 	job->over = true;
 	if (!session_begin("ending a job"))
 		return;
-	job_save_requests(job);
+	job_row_save_requests(job);
 	(void) queue_end_job(job->claim.job_id, job->claim.epoch, status, failure);
 	session_commit(durable);
 }

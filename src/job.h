@@ -104,9 +104,11 @@ struct Job
 };
 
 /*
- * Begins a claimed job; NULL if it ended at once.  May raise an error.
+ * Begins a claimed job, an inquiry if one is given; NULL if it ended at once.  May
+ * raise an error.
  */
-extern Job *job_start(const ClaimedJob *claim, MemoryContext parent, LiveJob *live);
+extern Job *job_start(const ClaimedJob *claim, const Inquiry *inquiry, MemoryContext parent,
+					  LiveJob *live);
 
 /* Ends the job in a transaction of its own. */
 extern void job_end(Job *job, const char *status, const Failure *failure);
@@ -138,9 +140,6 @@ extern void job_continue_first(Job *job, int64 offset);
 
 /* After a commit: where the job stands now. */
 extern void job_set_position(Job *job, const char *position);
-
-/* Adds what was requested since the row was moved; within a transaction. */
-extern void job_save_requests(Job *job);
 
 /* Shows people what the job waits for: a text, "" for nothing, NULL as before. */
 extern void job_show_waiting(Job *job, const char *waiting);

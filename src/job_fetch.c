@@ -147,6 +147,18 @@ request_url(const Job *job, const PageRequest *request)
 }
 
 /*
+ * retry: a page, or a question that can still be asked again.
+ */
+static void
+retry(Job *job, PageRequest *request, const Failure *failure)
+{
+	if (job->inquiry != NULL && request->attempts + 1 == job->inquiry->max_attempts)
+		inquiry_finish(job, NULL, failure);
+	else
+		job_retry(job, request, failure);
+}
+
+/*
  * send: asks the budget, and starts the request.  False if it must wait.
  */
 static bool
@@ -190,7 +202,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 		Failure		failure = {SQLSTATE_TRANSPORT, pstrdup(http_start_error(client)), NULL};
 
 		budget_abandon(job->org->budget_key, request->sent_at);
-		job_retry(job, request, &failure);
+		retry(job, request, &failure);
 		return false;
 	}
 	request->state = REQUEST_IN_FLIGHT;
@@ -378,7 +390,7 @@ job_fetch_take(Job *job, PageRequest *request)
 		case RESPONSE_TRANSIENT:
 			shrink = is_too_much(response) && request->attempts + 1 >= SHRINK_AFTER &&
 				job->per_page > JOB_PER_PAGE_MIN && job->inquiry == NULL;
-			job_retry(job, request, &failure);
+			retry(job, request, &failure);
 			if (shrink && !job->over)
 				shrink_pages(job, request);
 			break;

@@ -18,6 +18,7 @@
 #include "errors.h"
 #include "job_documentation.h"
 #include "job_inquiry.h"
+#include "job_row.h"
 #include "session.h"
 #include "utils/builtins.h"
 
@@ -128,7 +129,7 @@ inquiry_finish(Job *job, const HttpResponse *response, const Failure *failure)
 	}
 	queue_lock_runs(job->claim.job_id);
 	result = job->inquiry->store(job, response, failure);
-	job_save_requests(job);
+	job_row_save_requests(job);
 	if (result != INQUIRY_GOES_ON)
 	{
 		job->over = true;

@@ -22,6 +22,7 @@
 #include "job_fold.h"
 #include "job_page.h"
 #include "job_way.h"
+#include "job_row.h"
 #include "job_walk.h"
 #include "page_owner.h"
 #include "session.h"
@@ -86,59 +87,6 @@ read_rows(const Job *job, const ParsedPage *page)
 			read_key(record, job->entity->keyset_key, &rows[i]);
 	}
 	return rows;
-}
-
-bool
-job_page_move(Job *job, const char *position, int64 n_new, int64 expected)
-{
-	static Statement move = {
-		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
-		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0 "
-		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
-		6, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID}
-	};
-	Datum		args[6];
-	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' '};
-
-	args[0] = Int64GetDatum(job->claim.job_id);
-	args[1] = Int64GetDatum(job->claim.epoch);
-	args[2] = CStringGetTextDatum(position);
-	args[3] = Int64GetDatum(job->unsaved_requests);
-	args[4] = Int64GetDatum(n_new);
-	args[5] = Int64GetDatum(expected);
-	return statement_run(&move, args, nulls) == 1;
-}
-
-/*
- * count_changes: moves what was not unchanged to where it belongs.
- */
-static void
-count_changes(Job *job, const WriteCounts *counts)
-{
-	static Statement count = {
-		"UPDATE sync_engine.job SET inserted = inserted + $2, updated = updated + $3, "
-		"  dead_lettered = dead_lettered + $4, unchanged = unchanged - $2 - $3 - $4 WHERE job_id = $1",
-		4, {INT8OID, INT8OID, INT8OID, INT8OID}
-	};
-	Datum		args[4] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(counts->inserted),
-	Int64GetDatum(counts->updated), Int64GetDatum(counts->dead_lettered)};
-
-	if (counts->unchanged < counts->fetched)
-		(void) statement_run(&count, args, NULL);
-}
-
-static void
-close_activity(Job *job)
-{
-	static Statement close_retry = {
-		"UPDATE sync_engine.activity SET status = 'succeeded', finished_at = clock_timestamp(), "
-		"  next_attempt_at = NULL WHERE activity_id = $1",
-		1, {INT8OID}
-	};
-	Datum		args[1] = {Int64GetDatum(job->activity_id)};
-
-	if (job->activity_id != 0)
-		(void) statement_run(&close_retry, args, NULL);
 }
 
 /*
@@ -230,7 +178,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (is_end)
 		queue_lock_runs(job->claim.job_id);
-	if (!job_page_move(job, position, n_new, job->claim.expected))
+	if (!job_row_move(job, position, n_new, job->claim.expected))
 	{
 		session_abort();
 		job->over = true;
@@ -249,7 +197,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 
 	writer_write(job->writer, page, items, n_new, thin, &counts);
 	Assert(counts.fetched == n_new);
-	count_changes(job, &counts);
+	job_row_count(job, &counts);
 	switch (fold_write(job, request, page, first, &locked))
 	{
 		case FOLD_WRITTEN:
@@ -263,7 +211,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 	}
 	if (list_done && job->walk != NULL)
 		job_walk_note(job, request, page);
-	close_activity(job);
+	job_row_close_retry(job);
 	job->dead_lettered += counts.dead_lettered;
 	job->claim.fetched += n_new;
 	hopeless = is_hopeless(job, &counts) ||

@@ -16,6 +16,7 @@
 
 #include "errors.h"
 #include "job_fold.h"
+#include "job_row.h"
 #include "job_walk.h"
 #include "session.h"
 
@@ -85,7 +86,7 @@ end(Job *job)
 	queue_lock_runs(job->claim.job_id);
 	writer_finish(job->writer);
 	fold_finish(job);
-	job_save_requests(job);
+	job_row_save_requests(job);
 	(void) queue_end_job(job->claim.job_id, job->claim.epoch, status,
 						 failure.message != NULL ? &failure : NULL);
 }

@@ -14,7 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "job_page.h"
+#include "job_row.h"
 #include "job_way.h"
 #include "queue_fold.h"
 #include "session.h"
@@ -61,7 +61,7 @@ job_way_restart_plain(Job *job, const char *problem)
 		job->over = true;
 		return true;
 	}
-	if (!job_page_move(job, position, 0, -1))
+	if (!job_row_move(job, position, 0, -1))
 	{
 		session_abort();
 		job->over = true;
@@ -102,7 +102,7 @@ job_way_verify(Job *job, const ParsedPage *page)
 	/* a record can come twice, and a row can be of one that is deleted: neither alone proves it */
 	rows = statement_run(&select_rows, args, NULL) > 0 ? result_int64(0, 1, 0) : 0;
 	complete = page->total_count >= 0 && page->total_count <= Min(job->claim.fetched, rows);
-	if (!job_page_move(job, "", 0, page->total_count))
+	if (!job_row_move(job, "", 0, page->total_count))
 	{
 		session_abort();
 		job->over = true;

@@ -22,6 +22,7 @@
 #include "http.h"
 #include "inbox.h"
 #include "job_fetch.h"
+#include "job_inquiry.h"
 #include "lane_setup.h"
 #include "lane_slot.h"
 #include "miscadmin.h"
@@ -202,7 +203,8 @@ static bool
 start_step(Job *unborn, void *arg)
 {
 	MemoryContext scratch = arg;	/* frees what an error leaves of it */
-	Job		   *job = job_start(&unborn->claim, scratch, unborn->live);
+	Job		   *job = job_start(&unborn->claim, inquiry_find(unborn->claim.strategy), scratch,
+									 unborn->live);
 
 	if (job == NULL)
 		return false;
