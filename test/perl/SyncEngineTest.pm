@@ -13,7 +13,8 @@ SyncEngineTest - clusters, API simulators and comparisons for TAP tests
   my $node = new_cluster(conf => { 'sync_engine.max_workers' => 2 });
 
   connect_org($node, $sim, 'org1', delete_behaviour => 'hard');
-  $node->safe_psql('sync', q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+  my $run = start_sync($node, 'org1', ['Person']);
+  run_ends($node, $run, 'succeeded', 60, 'first sync');
   is_equal_to_oracle($node, $sim, 'org1', 'Person', 'first sync');
 
   $sim->post('mutate', org => 'org1', entity => 'Person', op => 'update', count => 3);
@@ -48,8 +49,10 @@ use Time::HiRes qw(usleep);
 # Test::More's functions come along, so that a test needs one "use" only.
 our @EXPORT = (
 	@Test::More::EXPORT, qw(
-	  start_simulator new_cluster connect_org is_equal_to_oracle wait_for
-	  lane_pids background_psql server_log));
+	  start_simulator new_cluster connect_org server_of record_count
+	  safe_psql psql_if_up start_sync run_ends jobs_of row_versions
+	  is_equal_to_oracle is_complete wait_for has_fetched
+	  lane_pids kill_lane_of background_psql tolerant_session ask server_log));
 
 # The database of each cluster.
 my $database = 'sync';
@@ -59,6 +62,12 @@ my $differences_shown = 10;
 
 # Short enough not to be felt, long enough not to be a load.
 my $poll_interval_us = 50_000;
+
+# What a run does next, or a server that has lost a lane, takes seconds at most.
+my $patience_s = 60;
+
+# Where each organisation of each cluster was connected to.
+my %server_of;
 
 =pod
 
@@ -124,7 +133,7 @@ sub new_cluster
 =item connect_org($node, $simulator, $org, %options)
 
 C<sync_connect> with the token that the simulator gives the organisation;
-C<%options> are its C<options>.
+C<%options> are its C<options>.  Returns the organisation.
 
 =cut
 
@@ -139,7 +148,149 @@ sub connect_org
 		sprintf('SELECT sync_connect(%s, base_url => %s, options => %s)',
 			join(', ', @arguments), quote($simulator->url),
 			quote($options)));
-	return;
+	$server_of{ $node->name }{$org} = $simulator;
+	return $org;
+}
+
+=pod
+
+=item server_of($node, $org)
+
+The simulator to which the organisation was connected last.
+
+=cut
+
+sub server_of
+{
+	my ($node, $org) = @_;
+
+	return $server_of{ $node->name }{$org};
+}
+
+=pod
+
+=item record_count($node, $org, $entity)
+
+How many records of the entity its simulator has for the organisation.
+
+=cut
+
+sub record_count
+{
+	my ($node, $org, $entity) = @_;
+	my ($count) = split / /, server_of($node, $org)->get('oracle/digest', org => $org, entity => $entity);
+
+	return $count;
+}
+
+=pod
+
+=item safe_psql($node, $sql)
+
+C<< PostgreSQL::Test::Cluster->safe_psql >> in the database: what psql shows, with
+C<|> between columns and a line for each row; dies of an error.
+
+=cut
+
+sub safe_psql
+{
+	my ($node, $sql) = @_;
+
+	return $node->safe_psql($database, $sql);
+}
+
+=pod
+
+=item psql_if_up($node, $sql)
+
+The same, but empty if that fails, as it does while the server is not there.
+
+=cut
+
+sub psql_if_up
+{
+	my ($node, $sql) = @_;
+
+	# psql may be gone before it was told what to ask.
+	my ($status, $out) = eval { $node->psql($database, $sql) };
+
+	return defined $status && $status == 0 ? $out : '';
+}
+
+=pod
+
+=item start_sync($node, $org, \@entities, %options)
+
+C<sync_start>, whose other arguments are the options, by name; returns the id of
+the run.
+
+=cut
+
+sub start_sync
+{
+	my ($node, $org, $entities, %options) = @_;
+	my $list = join ', ', map { quote($_) } @$entities;
+	my @options = map { "$_ => " . quote($options{$_}) } sort keys %options;
+
+	return safe_psql($node, sprintf 'SELECT sync_start(%s)', join ', ', quote($org), "ARRAY[$list]", @options);
+}
+
+=pod
+
+=item run_ends($node, $run, $status, $timeout, $name)
+
+Test that the run ends within so many seconds, and with which status; a failure
+shows those of its jobs that did not succeed.
+
+=cut
+
+sub run_ends
+{
+	my ($node, $run, $status, $timeout, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	return is(safe_psql($node, "SELECT sync_wait($run, '$timeout s')"), $status, $name)
+	  || diag(
+		safe_psql(
+			$node, "SELECT product, entity, status, via, sqlstate, error FROM sync_jobs
+			WHERE run_id = $run AND status <> 'succeeded'"));
+}
+
+=pod
+
+=item jobs_of($node, $run, $columns)
+
+A hash of the run's jobs: the columns of C<sync_jobs>, as psql shows them, by
+entity.
+
+=cut
+
+sub jobs_of
+{
+	my ($node, $run, $columns) = @_;
+
+	return { map { split /\|/, $_, 2 } split /\n/,
+		safe_psql($node, "SELECT entity, $columns FROM sync_jobs WHERE run_id = $run") };
+}
+
+=pod
+
+=item row_versions($node, $org, @entities)
+
+Which version of which row is where in the organisation's data: if it is the
+same again, nothing was written meanwhile.
+
+=cut
+
+sub row_versions
+{
+	my ($node, $org, @entities) = @_;
+
+	return join ' ', map {
+		safe_psql($node,
+			sprintf q{SELECT md5(string_agg(concat_ws(',', id, xmin, ctid), ' ' ORDER BY id)) FROM %s WHERE org = %s},
+			data_table($_), quote($org))
+	} @entities;
 }
 
 =pod
@@ -230,6 +381,24 @@ sub is_equal_to_oracle
 
 =pod
 
+=item is_complete($node, $org, $name, @entities)
+
+C<is_equal_to_oracle> for each of the entities, with the organisation's
+simulator.
+
+=cut
+
+sub is_complete
+{
+	my ($node, $org, $name, @entities) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is_equal_to_oracle($node, server_of($node, $org), $org, $_, "$name: $_ is complete") for @entities;
+	return;
+}
+
+=pod
+
 =item wait_for($condition, $timeout, $name)
 
 Test that the sub becomes true within so many seconds; look often.  Returns the
@@ -261,6 +430,28 @@ sub wait_for
 
 =pod
 
+=item has_fetched($node, $run, $entity, $number)
+
+Test that the run's job for the entity comes to have so many records, even if
+the server goes away meanwhile.
+
+=cut
+
+sub has_fetched
+{
+	my ($node, $run, $entity, $number) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	return wait_for(
+		sub {
+			psql_if_up($node, "SELECT fetched >= $number FROM sync_jobs WHERE run_id = $run AND entity = '$entity'") eq 't';
+		},
+		$patience_s,
+		"run $run has $number records of $entity");
+}
+
+=pod
+
 =item lane_pids($node)
 
 The process ids of the lanes at work, in order.
@@ -277,6 +468,30 @@ sub lane_pids
 
 =pod
 
+=item kill_lane_of($node, $run, $entity, $name)
+
+Kill the lane that works on the run's job for the entity, and wait until all
+sessions have ended with it.  Returns when it was killed, in seconds.
+
+=cut
+
+sub kill_lane_of
+{
+	my ($node, $run, $entity, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $lane = safe_psql($node, "SELECT lane_pid FROM sync_progress WHERE run_id = $run AND entity = '$entity'");
+	my $killed_at = Time::HiRes::time();
+
+	is(kill(KILL => $lane), 1, "$name is killed");
+	wait_for(
+		sub { psql_if_up($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $lane") eq '0' },
+		$patience_s,
+		"$name: the server has recovered from it");
+	return $killed_at;
+}
+
+=pod
+
 =item background_psql($node, %parameters)
 
 A session in the database that goes on while the test does other things: a
@@ -289,6 +504,34 @@ sub background_psql
 	my ($node, %parameters) = @_;
 
 	return $node->background_psql($database, %parameters);
+}
+
+=pod
+
+=item tolerant_session($node), ask($session, $sql)
+
+A session that goes on after errors; and the answer to SQL in such a one: what
+it returns, and the errors and notices, with their SQLSTATEs.
+
+=cut
+
+sub tolerant_session
+{
+	my ($node) = @_;
+	my $session = background_psql($node, on_error_stop => 0);
+
+	$session->query(q{\set VERBOSITY verbose});
+	$session->query('SET client_min_messages = warning');
+	return $session;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+
+	$session->{stderr} = '';
+	my $output = $session->query($sql);
+	return ($output, $session->{stderr});
 }
 
 =pod

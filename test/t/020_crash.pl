@@ -34,12 +34,13 @@ my $simulator = start_simulator(orgs => 100 * $repeat, people => 1200, rate_limi
 my $node = new_cluster();
 my $orgs = 0;
 
-# try_sql: as sql, but nothing while the server is not there.
+# try_sql: as sql, but nothing while the server is not there.  psql may be gone
+# before it was told what to ask.
 sub try_sql
 {
-	my ($status, $out) = $node->psql('sync', $_[0]);
+	my ($status, $out) = eval { $node->psql('sync', $_[0]) };
 
-	return $status == 0 ? $out : undef;
+	return defined $status && $status == 0 ? $out : undef;
 }
 
 sub sql

@@ -45,20 +45,7 @@ my $node = new_cluster();
 # Each case has an organisation of its own, and all run at once.
 my $used = 0;
 
-sub new_org
-{
-	my $org = 'org' . ++$used;
-
-	connect_org($node, $simulator, $org);
-	return $org;
-}
-
-sub value
-{
-	my ($query) = @_;
-
-	return $node->safe_psql('sync', $query);
-}
+sub new_org { return connect_org($node, $simulator, 'org' . ++$used); }
 
 sub fault
 {
@@ -71,9 +58,8 @@ sub fault
 sub start
 {
 	my ($org, @entities) = @_;
-	my $list = join ', ', map { "'$_'" } @entities;
 
-	return value("SELECT sync_start('$org', ARRAY[$list])");
+	return start_sync($node, $org, \@entities);
 }
 
 sub ends
@@ -81,7 +67,7 @@ sub ends
 	my ($run, $status, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return is(value("SELECT sync_wait($run, '150 s')"), $status, "$name: the run ends $status");
+	return run_ends($node, $run, $status, 150, "$name: the run ends $status");
 }
 
 # retries: what is noted of the failed attempts of a run.
@@ -89,17 +75,12 @@ sub retries
 {
 	my ($run) = @_;
 
-	return value(
+	return safe_psql($node,
 		"SELECT status, attempts, sqlstate, error IS NOT NULL FROM sync_activities
 		WHERE run_id = $run AND kind = 'sync_page' AND activity_id IS NOT NULL");
 }
 
-sub jobs
-{
-	my ($run) = @_;
-
-	return value("SELECT entity, status, sqlstate FROM sync_jobs WHERE run_id = $run ORDER BY entity");
-}
+sub statuses { return jobs_of($node, $_[0], 'status, sqlstate'); }
 
 # ---- What takes long begins first -----------------------------------------
 
@@ -109,10 +90,10 @@ $simulator->post('fault', org => $persistent, kind => '500', path => '/people/v2
 my $persistent_run = start($persistent, qw(Person Household PhoneNumber));
 
 # A server goes down in the middle.
-$node->safe_psql('sync',
+safe_psql($node,
 	"SELECT sync_connect('flaky', 'org1-client', 'org1-secret', base_url => '" . $flaky->url . "')");
 my $down_run = start('flaky', 'Person');
-wait_for(sub { value("SELECT fetched > 0 FROM sync_jobs WHERE run_id = $down_run") eq 't' },
+wait_for(sub { safe_psql($node, "SELECT fetched > 0 FROM sync_jobs WHERE run_id = $down_run") eq 't' },
 	30, 'downtime: the run is under way');
 $flaky->post('down', seconds => 10);
 
@@ -149,7 +130,7 @@ for my $case (@cases)
 
 	ends($run, 'succeeded', $kind);
 	like(retries($run), qr/^$retries$/, "$kind: the attempts can be seen");
-	is(value("SELECT fetched, inserted FROM sync_jobs WHERE run_id = $run"), "$people|$people", "$kind: each record once");
+	is(safe_psql($node, "SELECT fetched, inserted FROM sync_jobs WHERE run_id = $run"), "$people|$people", "$kind: each record once");
 	is_equal_to_oracle($node, $simulator, $its_org, 'Person', "$kind: nothing is lost");
 }
 
@@ -159,7 +140,10 @@ $org = new_org();
 fault($org, 'redirect', count => 0, arg => $elsewhere->url);
 my $run = start($org, qw(Person Email));
 ends($run, 'partial', 'redirect to another origin');
-is(jobs($run), "Email|succeeded|\nPerson|failed|SE302", 'redirect to another origin: is not followed');
+is_deeply(
+	statuses($run),
+	{ Email => 'succeeded|', Person => 'failed|SE302' },
+	'redirect to another origin: is not followed');
 is($elsewhere->stats->{requests}, 0, 'redirect to another origin: nobody asked there');
 
 # ---- What the token may not see -------------------------------------------
@@ -168,30 +152,34 @@ $org = new_org();
 $simulator->post('fault', org => $org, kind => '403', path => '/people/v2/households', count => 0);
 $run = start($org, qw(Person Email Household HouseholdMembership));
 ends($run, 'partial', '403');
-is( jobs($run),
-	"Email|succeeded|\nHousehold|failed|SE403\nHouseholdMembership|skipped|SE004\nPerson|succeeded|",
+is_deeply(
+	statuses($run),
+	{   Email               => 'succeeded|',
+		Household           => 'failed|SE403',
+		HouseholdMembership => 'skipped|SE004',
+		Person              => 'succeeded|' },
 	'403: the others go on, what needs it is skipped');
-like(value("SELECT hint FROM sync_jobs WHERE run_id = $run AND entity = 'Household'"),
+like(safe_psql($node, "SELECT hint FROM sync_jobs WHERE run_id = $run AND entity = 'Household'"),
 	qr/give the token's user access/, '403: says what to do');
-is(value("SELECT requests FROM sync_jobs WHERE run_id = $run AND entity = 'Household'"), 1, '403: is not tried again');
-is(value("SELECT status FROM sync_orgs WHERE org = '$org'"), 'active', '403: does not stop the org');
+is(safe_psql($node, "SELECT requests FROM sync_jobs WHERE run_id = $run AND entity = 'Household'"), 1, '403: is not tried again');
+is(safe_psql($node, "SELECT status FROM sync_orgs WHERE org = '$org'"), 'active', '403: does not stop the org');
 
 # ---- A token that is not valid --------------------------------------------
 
 $org = new_org();
-value("SELECT sync_connect('$org', '$org-client', 'mistyped', base_url => '" . $simulator->url . "')");
+safe_psql($node, "SELECT sync_connect('$org', '$org-client', 'mistyped', base_url => '" . $simulator->url . "')");
 $run = start($org, qw(Person Email Household HouseholdMembership));
 ends($run, 'failed', '401');
-is( value("SELECT count(*) FROM sync_jobs WHERE run_id = $run AND status IN ('failed', 'skipped')
+is( safe_psql($node, "SELECT count(*) FROM sync_jobs WHERE run_id = $run AND status IN ('failed', 'skipped')
 		AND sqlstate IN ('SE401', 'SE002', 'SE004') AND error IS NOT NULL"),
 	4, '401: no job succeeds');
-is(value("SELECT status, sqlstate, hint FROM sync_orgs WHERE org = '$org'"),
+is(safe_psql($node, "SELECT status, sqlstate, hint FROM sync_orgs WHERE org = '$org'"),
 	"stopped|SE401|Call sync_connect('$org', ...) with a valid token.", '401: stops the org and says what to do');
 
 my $requests = $simulator->stats->{by_status}{401};
 $run = start($org, 'Person');
 ends($run, 'failed', 'stopped org');
-is(jobs($run), 'Person|failed|SE002', 'stopped org: does nothing');
+is_deeply(statuses($run), { Person => 'failed|SE002' }, 'stopped org: does nothing');
 is($simulator->stats->{by_status}{401}, $requests, 'stopped org: asks nothing');
 connect_org($node, $simulator, $org);
 $run = start($org, qw(Person Email));
@@ -202,13 +190,13 @@ ends($run, 'succeeded', 'sync_connect again');
 $org = new_org();
 ends(start($org, qw(Person Email)), 'succeeded', 'wrong organisation: before');
 $simulator->post('mutate', org => $org, entity => 'Person', op => 'update', count => 5);
-my $before = value("SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM pco_people.person p WHERE org = '$org'");
+my $before = safe_psql($node, "SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM pco_people.person p WHERE org = '$org'");
 fault($org, 'wrong_organization', count => 0);
 $run = start($org, 'Person');
 ends($run, 'failed', 'wrong organisation');
-is(jobs($run), 'Person|failed|SE005', 'wrong organisation: the job says so');
-is(value("SELECT status, sqlstate FROM sync_orgs WHERE org = '$org'"), 'stopped|SE005', 'wrong organisation: stops the org');
-is(value("SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM pco_people.person p WHERE org = '$org'"),
+is_deeply(statuses($run), { Person => 'failed|SE005' }, 'wrong organisation: the job says so');
+is(safe_psql($node, "SELECT status, sqlstate FROM sync_orgs WHERE org = '$org'"), 'stopped|SE005', 'wrong organisation: stops the org');
+is(safe_psql($node, "SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM pco_people.person p WHERE org = '$org'"),
 	$before, 'wrong organisation: no row is touched');
 
 # ---- Lists that are empty or cut short ------------------------------------
@@ -222,7 +210,7 @@ fault($org, 'empty_list', count => 1, skip => 1);
 $run = start($org, 'Person');
 ends($run, 'succeeded', 'empty second page');
 is_equal_to_oracle($node, $simulator, $org, 'Person', 'empty second page: no row is lost');
-is(value("SELECT fetched >= $people FROM sync_jobs WHERE run_id = $run"), 't', 'empty second page: it was asked for again');
+is(safe_psql($node, "SELECT fetched >= $people FROM sync_jobs WHERE run_id = $run"), 't', 'empty second page: it was asked for again');
 
 # A page says how many there are: whether it is asked for again, or the rest of
 # it, is not told from here.
@@ -234,7 +222,7 @@ for my $page (1, 2)
 	fault($org, 'truncated_list', count => 1, skip => $page - 1);
 	$run = start($org, 'Person');
 	ends($run, 'succeeded', $name);
-	is(value("SELECT fetched >= $people FROM sync_jobs WHERE run_id = $run"), 't', "$name: is noticed");
+	is(safe_psql($node, "SELECT fetched >= $people FROM sync_jobs WHERE run_id = $run"), 't', "$name: is noticed");
 	is_equal_to_oracle($node, $simulator, $org, 'Person', "$name: every change is in");
 }
 
@@ -242,18 +230,19 @@ for my $page (1, 2)
 
 ends($down_run, 'succeeded', 'downtime');
 like(retries($down_run), qr/^succeeded\|\d+\|SE000\|t$/m, 'downtime: the attempts can be seen');
-is(value("SELECT fetched FROM sync_jobs WHERE run_id = $down_run"), $flaky_people, 'downtime: each record once');
+is(safe_psql($node, "SELECT fetched FROM sync_jobs WHERE run_id = $down_run"), $flaky_people, 'downtime: each record once');
 {
 	# Its token is that of org1 there.
-	my $copy = value(
+	my $copy = safe_psql($node,
 		"COPY (SELECT id, first_name, last_name FROM pco_people.person WHERE org = 'flaky' ORDER BY id::bigint) TO STDOUT");
 	my $truth = $flaky->get('oracle', org => 'org1', entity => 'Person', columns => 'id,first_name,last_name');
 	is(join("\n", sort split /\n/, $copy), join("\n", sort split /\n/, $truth), 'downtime: nothing is lost');
 }
 
 ends($persistent_run, 'partial', 'a list that fails for good');
-is( jobs($persistent_run),
-	"Household|failed|SE500\nPerson|succeeded|\nPhoneNumber|succeeded|",
+is_deeply(
+	statuses($persistent_run),
+	{ Household => 'failed|SE500', Person => 'succeeded|', PhoneNumber => 'succeeded|' },
 	'a list that fails for good: the others go on');
 like(retries($persistent_run), qr/^failed\|\d\|SE500\|t$/, 'a list that fails for good: its attempts can be seen');
 is_equal_to_oracle($node, $simulator, $persistent, 'Person', 'a list that fails for good: others are complete');

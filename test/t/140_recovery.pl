@@ -26,62 +26,21 @@ my $people = 250;
 
 my $simulator = start_simulator(orgs => 3, people => $people, rate_limit => 0);
 my $node = new_cluster(conf => { max_connections => 2 * $max_waiters });
-my $session = new_session();
-my $control = new_session();
-
-sub value
-{
-	my ($query) = @_;
-
-	return $node->safe_psql('sync', $query);
-}
-
-# new_session: one that survives errors, and says their SQLSTATEs.
-sub new_session
-{
-	my $new = background_psql($node, on_error_stop => 0);
-
-	$new->query(q{\set VERBOSITY verbose});
-	$new->query('SET client_min_messages = warning');
-	return $new;
-}
-
-# answer: what the session gets for the SQL, and what it is told.
-sub answer
-{
-	my ($on, $sql) = @_;
-
-	$on->{stderr} = '';
-	my $output = $on->query($sql);
-	return ($output, $on->{stderr});
-}
-
-sub sql_list
-{
-	return 'ARRAY[' . join(', ', map { "'$_'" } @_) . ']';
-}
+my $session = tolerant_session($node);
+my $control = tolerant_session($node);
 
 sub start_run
 {
 	my ($org, $entities, $execution) = @_;
 
-	return value(sprintf q{SELECT sync_start('%s', %s, execution => '%s')},
-		$org, sql_list(@$entities), $execution // 'hybrid');
-}
-
-# ends: test that a run ends in time, and how.
-sub ends
-{
-	my ($run, $status, $name) = @_;
-
-	return is(value("SELECT sync_wait($run, '$soon_s s')"), $status, $name);
+	return start_sync($node, $org, $entities, execution => $execution // 'hybrid');
 }
 
 sub syncs
 {
 	my ($org, $name) = @_;
 
-	return ends(start_run($org, ['Campus']), 'succeeded', $name);
+	return run_ends($node, start_run($org, ['Campus']), 'succeeded', $soon_s, $name);
 }
 
 # jobs: entity, status and error code of each, in the order of the plan.
@@ -89,7 +48,7 @@ sub jobs
 {
 	my ($run) = @_;
 
-	return value("SELECT entity, status, sqlstate FROM sync_jobs WHERE run_id = $run ORDER BY job_id");
+	return safe_psql($node, "SELECT entity, status, sqlstate FROM sync_jobs WHERE run_id = $run ORDER BY job_id");
 }
 
 # is_hanging: a page of the run is in, and the next request has no answer.
@@ -98,7 +57,7 @@ sub is_hanging
 	my ($run, $name) = @_;
 
 	return wait_for(
-		sub { value("SELECT fetched > 0 AND in_flight > 0 FROM sync_progress WHERE run_id = $run") eq 't' },
+		sub { safe_psql($node, "SELECT fetched > 0 AND in_flight > 0 FROM sync_progress WHERE run_id = $run") eq 't' },
 		$soon_s, "$name: one page is in, the next request hangs");
 }
 
@@ -116,12 +75,12 @@ sub postponed
 {
 	my ($run) = @_;
 
-	return value("SELECT error FROM sync_jobs WHERE run_id = $run AND status = 'queued' AND attempts > 0");
+	return safe_psql($node, "SELECT error FROM sync_jobs WHERE run_id = $run AND status = 'queued' AND attempts > 0");
 }
 
 sub launcher_pid
 {
-	return value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine launcher'});
+	return safe_psql($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine launcher'});
 }
 
 # cpu_seconds: what a process has used so far.
@@ -136,7 +95,7 @@ sub cpu_seconds
 
 sub is_superuser
 {
-	return value(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'});
+	return safe_psql($node, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'});
 }
 
 # mallory_trigger: a trigger on the table that makes its owner a superuser if
@@ -153,7 +112,7 @@ connect_org($node, $simulator, "org$_") for 1 .. 3;
 # ---- Tables of somebody else ----------------------------------------------
 
 my $name = 'a schema of somebody else';
-value(<<~"SQL");
+safe_psql($node, <<~"SQL");
 	CREATE ROLE mallory;
 	CREATE SCHEMA mallory AUTHORIZATION mallory;
 	SET ROLE mallory;
@@ -166,42 +125,42 @@ value(<<~"SQL");
 	@{[ mallory_trigger('pco_people.campus') ]};
 	SQL
 my $run = start_run('org1', ['Campus']);
-ends($run, 'failed', "$name: the run fails");
+run_ends($node, $run, 'failed', $soon_s, "$name: the run fails");
 is(jobs($run), 'Campus|failed|42501', "$name: and says why");
 is(is_superuser(), 'f', "$name: no code of theirs has run");
 
 $name = 'a table of somebody else, in a sequential run';
-value('ALTER SCHEMA pco_people OWNER TO CURRENT_USER; GRANT USAGE ON SCHEMA pco_people TO mallory');
+safe_psql($node, 'ALTER SCHEMA pco_people OWNER TO CURRENT_USER; GRANT USAGE ON SCHEMA pco_people TO mallory');
 $run = start_run('org1', [qw(Campus MaritalStatus Tab)], 'sequential');
-ends($run, 'partial', "$name: the run ends");
+run_ends($node, $run, 'partial', $soon_s, "$name: the run ends");
 is(jobs($run), "Campus|failed|42501\nMaritalStatus|succeeded|\nTab|succeeded|",
 	"$name: its job fails, the others are done");
 is(is_superuser(), 'f', "$name: no code of theirs has run");
-value('DROP SCHEMA pco_people CASCADE');
+safe_psql($node, 'DROP SCHEMA pco_people CASCADE');
 syncs('org1', "$name: after DROP SCHEMA the sync works");
 
 $name = 'a table that changes hands in the middle of a run';
 hang('org1');
 $run = start_run('org1', ['Person']);
 is_hanging($run, $name);
-value("GRANT USAGE ON SCHEMA pco_people TO mallory; "
+safe_psql($node, "GRANT USAGE ON SCHEMA pco_people TO mallory; "
 	  . "ALTER TABLE pco_people.person OWNER TO mallory; SET ROLE mallory; "
 	  . mallory_trigger('pco_people.person'));
 $simulator->post('fault/clear');
-ends($run, 'failed', "$name: the run fails");
+run_ends($node, $run, 'failed', $soon_s, "$name: the run fails");
 is(jobs($run), 'Person|failed|42501', "$name: and says why");
 is(is_superuser(), 'f', "$name: no code of theirs has run");
-value('DROP TRIGGER t ON pco_people.person; ALTER TABLE pco_people.person OWNER TO CURRENT_USER');
-ends(start_run('org1', ['Person']), 'succeeded', "$name: given back, it is synced");
+safe_psql($node, 'DROP TRIGGER t ON pco_people.person; ALTER TABLE pco_people.person OWNER TO CURRENT_USER');
+run_ends($node, start_run('org1', ['Person']), 'succeeded', $soon_s, "$name: given back, it is synced");
 is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: completely");
 
 # ---- Jobs that cannot begin -----------------------------------------------
 
 $name = 'an org that is disconnected before its run is planned';
-value(q{SELECT sync_disconnect('org2')});
+safe_psql($node, q{SELECT sync_disconnect('org2')});
 $run = start_run('org2', [qw(Campus MaritalStatus Tab)], 'sequential');
-ends($run, 'failed', "$name: the run ends");
-is(value("SELECT count(*) FROM sync_jobs WHERE run_id = $run AND status = 'failed' AND error ~ 'disconnected'"),
+run_ends($node, $run, 'failed', $soon_s, "$name: the run ends");
+is(safe_psql($node, "SELECT count(*) FROM sync_jobs WHERE run_id = $run AND status = 'failed' AND error ~ 'disconnected'"),
 	3, "$name: every job says why");
 connect_org($node, $simulator, 'org2');
 syncs('org2', "$name: connected again it is synced");
@@ -211,7 +170,7 @@ for my $options (
 	'{"entities": ["Campus"], "exclude": ["Campus"]}',
 	'{"entities": ["people.Campus", "Tab"], "exclude": ["Tab", "Campus"]}')
 {
-	my (undef, $stderr) = answer($session, sprintf
+	my (undef, $stderr) = ask($session, sprintf
 		  q{SELECT sync_connect('org2', 'org2-client', 'org2-secret', base_url => '%s', options => '%s')},
 		$simulator->url, $options);
 	like($stderr, qr/ERROR:  22023: the options of org "org2" leave no entity to sync/, "$name: $options");
@@ -224,7 +183,7 @@ for my $function (qw(pg_terminate_backend pg_cancel_backend))
 {
 	my $launcher = launcher_pid();
 
-	value("SELECT $function($launcher)");
+	safe_psql($node, "SELECT $function($launcher)");
 	wait_for(sub { launcher_pid() =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$function: the launcher comes back");
 	wait_for(sub { !lane_pids($node) }, $soon_s, "$function: the lane leaves");
 	syncs('org1', "$function: it starts a lane for a sync");
@@ -235,31 +194,31 @@ hang('org1');
 $run = start_run('org1', ['Person']);
 is_hanging($run, $name);
 my $launcher = launcher_pid();
-value("SELECT pg_terminate_backend($launcher)");
+safe_psql($node, "SELECT pg_terminate_backend($launcher)");
 wait_for(sub { launcher_pid() =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$name: the launcher comes back");
 my ($lane) = lane_pids($node);
-value("SELECT pg_terminate_backend($lane)");
+safe_psql($node, "SELECT pg_terminate_backend($lane)");
 wait_for(
-	sub { value("SELECT lane_pid <> $lane AND in_flight > 0 FROM sync_progress WHERE run_id = $run") eq 't' },
+	sub { safe_psql($node, "SELECT lane_pid <> $lane AND in_flight > 0 FROM sync_progress WHERE run_id = $run") eq 't' },
 	$soon_s, "$name: another lane takes the job over");
 $simulator->post('fault/clear');
-ends($run, 'succeeded', "$name: and ends it");
+run_ends($node, $run, 'succeeded', $soon_s, "$name: and ends it");
 is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: the copy is complete");
 
 # ---- Locks of others ------------------------------------------------------
 
 $name = 'a table of the same name that is not committed';
-value('DROP TABLE pco_people.tab CASCADE') if value(q{SELECT to_regclass('pco_people.tab')});
-answer($session, 'BEGIN; CREATE TABLE pco_people.tab (org text, id text, PRIMARY KEY (org, id))');
+safe_psql($node, 'DROP TABLE pco_people.tab CASCADE') if safe_psql($node, q{SELECT to_regclass('pco_people.tab')});
+ask($session, 'BEGIN; CREATE TABLE pco_people.tab (org text, id text, PRIMARY KEY (org, id))');
 $run = start_run('org1', ['Tab']);
 wait_for(sub { postponed($run) =~ /somebody holds a lock/ }, $soon_s, "$name: the job waits");
 syncs('org2', "$name: others do not");
-answer($session, 'ROLLBACK');
-ends($run, 'succeeded', "$name: goes on after the ROLLBACK");
+ask($session, 'ROLLBACK');
+run_ends($node, $run, 'succeeded', $soon_s, "$name: goes on after the ROLLBACK");
 is_equal_to_oracle($node, $simulator, 'org1', 'Tab', "$name: the table is the engine's");
 
 $name = 'a table that is locked for long';
-answer($session, 'BEGIN; LOCK TABLE pco_people.person');
+ask($session, 'BEGIN; LOCK TABLE pco_people.person');
 my $requests = $simulator->stats(org => 'org1')->{requests};
 my $start = time;
 $run = start_run('org1', ['Person']);
@@ -271,36 +230,36 @@ usleep(3_000_000);
 $cpu = cpu_seconds($lane) - $cpu;
 cmp_ok($cpu, '<', 0.2 * (time - $measured), "$name: its lane does not spin");
 usleep(100_000) while time < $start + 10;
-is(value("SELECT sync_wait($run, '0 s')"), 'running', "$name: it still waits after 10 s");
+is(safe_psql($node, "SELECT sync_wait($run, '0 s')"), 'running', "$name: it still waits after 10 s");
 cmp_ok($simulator->stats(org => 'org1')->{requests} - $requests, '<', 12, "$name: nor does it ask for ever");
-answer($session, 'ROLLBACK');
-ends($run, 'succeeded', "$name: goes on after the ROLLBACK");
+ask($session, 'ROLLBACK');
+run_ends($node, $run, 'succeeded', $soon_s, "$name: goes on after the ROLLBACK");
 
 $name = 'a sync_cancel that is not committed';
 hang('org1');
-$run = value('SELECT coalesce(max(run_id), 0) FROM sync_runs');
-my $waiting = new_session();
+$run = safe_psql($node, 'SELECT coalesce(max(run_id), 0) FROM sync_runs');
+my $waiting = tolerant_session($node);
 my $waiting_pid = $waiting->query('SELECT pg_backend_pid()');
 $waiting->query_until(qr/waiting/, "\\echo waiting\nSELECT * FROM sync_run('org1', ARRAY['Person']);\n");
-wait_for(sub { value("SELECT max(run_id) > $run FROM sync_runs") eq 't' }, $soon_s, "$name: there is the run");
-$run = value('SELECT max(run_id) FROM sync_runs');
+wait_for(sub { safe_psql($node, "SELECT max(run_id) > $run FROM sync_runs") eq 't' }, $soon_s, "$name: there is the run");
+$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
 is_hanging($run, $name);
-answer($session, "BEGIN; SELECT sync_cancel($run)");
+ask($session, "BEGIN; SELECT sync_cancel($run)");
 for my $case ('as such', 'a waiter of the run is cancelled, too')
 {
-	value("SELECT pg_cancel_backend($waiting_pid)") if $case ne 'as such';
+	safe_psql($node, "SELECT pg_cancel_backend($waiting_pid)") if $case ne 'as such';
 	for my $org ('org2', 'org3')
 	{
 		$start = time;
-		my ($output, $stderr) = answer($control,
+		my ($output, $stderr) = ask($control,
 			"SET statement_timeout = '${soon_s}s'; SELECT status FROM sync_run('$org', ARRAY['Campus'])");
 		is("$output$stderr", 'succeeded', "$name, $case: sync_run of $org works");
 		cmp_ok(time - $start, '<', 8, "$name, $case: soon");
 	}
 }
-is(value("SELECT sync_wait($run, '0 s')"), 'running', "$name: the run goes on until it is");
-answer($session, 'ROLLBACK');
-ends($run, 'cancelled', "$name: rolled back, the run is cancelled for its waiter");
+is(safe_psql($node, "SELECT sync_wait($run, '0 s')"), 'running', "$name: the run goes on until it is");
+ask($session, 'ROLLBACK');
+run_ends($node, $run, 'cancelled', $soon_s, "$name: rolled back, the run is cancelled for its waiter");
 $waiting->query('');
 $waiting->quit;
 $simulator->post('fault/clear');
@@ -316,8 +275,8 @@ is_hanging($run, $name);
 connect_org($node, $simulator, 'org1');
 wait_for(sub { $simulator->stats(org => 'org1')->{by_status}{401} }, $soon_s, "$name: the old one is refused");
 $simulator->post('latency', ms => 0);
-ends($run, 'succeeded', "$name: the run ends well with the new one");
-is(value(q{SELECT status, error FROM sync_orgs WHERE org = 'org1'}), 'active|', "$name: the org is not stopped");
+run_ends($node, $run, 'succeeded', $soon_s, "$name: the run ends well with the new one");
+is(safe_psql($node, q{SELECT status, error FROM sync_orgs WHERE org = 'org1'}), 'active|', "$name: the org is not stopped");
 is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: the copy is complete");
 
 # ---- Organisations that answer late ---------------------------------------
@@ -325,8 +284,8 @@ is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: the copy is comp
 $name = '26 orgs whose server takes 20 s';
 my $slow = start_simulator(orgs => 100 + $slow_orgs, people => 5, rate_limit => 0, latency => 20_000);
 connect_org($node, $slow, 'org' . (100 + $_)) for 1 .. $slow_orgs;
-value(q{SELECT sync_start('org' || 100 + n, ARRAY['Person']) FROM generate_series(1, 26) n});
-wait_for(sub { value('SELECT count(*) FROM sync_progress WHERE in_flight > 0') eq '26' },
+safe_psql($node, q{SELECT sync_start('org' || 100 + n, ARRAY['Person']) FROM generate_series(1, 26) n});
+wait_for(sub { safe_psql($node, 'SELECT count(*) FROM sync_progress WHERE in_flight > 0') eq '26' },
 	$soon_s, "$name: all have been asked");
 is(scalar(lane_pids($node)), 1, "$name: by one lane");
 $start = time;
@@ -336,15 +295,14 @@ cmp_ok(time - $start, '<', 10, "$name: meanwhile");
 # ---- Two lanes ------------------------------------------------------------
 
 $name = 'two lanes';
-value(sprintf q{SELECT sync_start('org' || 100 + n, %s, execution => 'parallel') FROM generate_series(1, %d) n},
-	sql_list(@independent), $slow_orgs);
+safe_psql($node, sprintf q{SELECT sync_start('org' || 100 + n, ARRAY[%s], execution => 'parallel') FROM generate_series(1, %d) n},
+	join(', ', map { "'$_'" } @independent), $slow_orgs);
 wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are so many jobs that a second one helps");
 
 $name = 'runs that join';
-my @runs = map { split /\n/, value(q{SELECT sync_start('org1', ARRAY['Campus'])})
-	  . "\n" . value(q{SELECT sync_start('org1', ARRAY['Campus'])}) } 1 .. 30;
-value("SELECT sync_wait($_, '$soon_s s')") for @runs;
-is(value('SELECT status, count(*) FROM sync_runs WHERE run_id IN (' . join(',', @runs) . ') GROUP BY 1'),
+my @runs = map { start_run('org1', ['Campus']) } 1 .. 60;
+safe_psql($node, "SELECT sync_wait($_, '$soon_s s')") for @runs;
+is(safe_psql($node, 'SELECT status, count(*) FROM sync_runs WHERE run_id IN (' . join(',', @runs) . ') GROUP BY 1'),
 	'succeeded|60', "$name: all end");
 
 # What is left when the target ends in one lane while another joins to it.
@@ -353,18 +311,18 @@ hang('org1');
 $run = start_run('org1', ['Person']);
 is_hanging($run, $name);
 my $joined = start_run('org1', ['Person']);
-wait_for(sub { value("SELECT joined_run_id FROM sync_jobs WHERE run_id = $joined") eq $run },
+wait_for(sub { safe_psql($node, "SELECT joined_run_id FROM sync_jobs WHERE run_id = $joined") eq $run },
 	$soon_s, "$name: it joins one at work");
-value("UPDATE sync_engine.job SET joined_job_id = (SELECT job_id FROM sync_jobs WHERE run_id = $runs[0])
+safe_psql($node, "UPDATE sync_engine.job SET joined_job_id = (SELECT job_id FROM sync_jobs WHERE run_id = $runs[0])
 	WHERE run_id = $joined");
 $simulator->post('fault/clear');
-ends($_, 'succeeded', "$name: run $_ ends") for $run, $joined;
+run_ends($node, $_, 'succeeded', $soon_s, "$name: run $_ ends") for $run, $joined;
 
 $name = 'sync_run cancelled at random moments';
 my $seed = srand;
 note("seed $seed");
 $simulator->post('latency', ms => 20);
-$run = value('SELECT max(run_id) FROM sync_runs');
+$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
 my $canceller = $session->query('SELECT pg_backend_pid()');
 for (1 .. 20)
 {
@@ -375,9 +333,9 @@ for (1 .. 20)
 	$control->query("SELECT pg_cancel_backend($canceller)");
 	$session->query('');
 }
-wait_for(sub { value("SELECT count(*) FROM sync_runs WHERE run_id > $run AND finished_at IS NULL") eq '0' },
+wait_for(sub { safe_psql($node, "SELECT count(*) FROM sync_runs WHERE run_id > $run AND finished_at IS NULL") eq '0' },
 	$soon_s, "$name: all runs end");
-cmp_ok(value("SELECT count(*) FROM sync_runs WHERE run_id > $run AND status = 'cancelled'"),
+cmp_ok(safe_psql($node, "SELECT count(*) FROM sync_runs WHERE run_id > $run AND status = 'cancelled'"),
 	'>', 0, "$name: some were cancelled under way");
 $simulator->post('latency', ms => 0);
 is(scalar(lane_pids($node)), 2, "$name: there were two lanes all the time");
@@ -395,23 +353,23 @@ my $waiters = IPC::Run::start(
 wait_for(
 	sub {
 		$waiters->pump_nb;
-		value(q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT sync_wait' AND state = 'active'
+		safe_psql($node, q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT sync_wait' AND state = 'active'
 			AND pid <> pg_backend_pid()}) eq $max_waiters;
 	},
 	$soon_s, "$name: all places for those who wait are free");
 # A statement is active a moment before it has taken its place.
 wait_for(
 	sub {
-		(undef, $err) = answer($control, "SELECT sync_wait($run, '0 s')");
+		(undef, $err) = ask($control, "SELECT sync_wait($run, '0 s')");
 		return $err =~ /ERROR:  53400: more than $max_waiters sessions wait/;
 	},
 	$soon_s, "$name: and then there is none left");
-value("SELECT sync_cancel($run)");
+safe_psql($node, "SELECT sync_cancel($run)");
 $err = '';
 $waiters->finish;
 is($err =~ /ERROR/ ? $err : '', '', "$name: each of them had one");
 $simulator->post('fault/clear');
-my ($output) = answer($control, q{SELECT status FROM sync_run('org1', ARRAY['Campus'])});
+my ($output) = ask($control, q{SELECT status FROM sync_run('org1', ARRAY['Campus'])});
 is($output, 'succeeded', "$name: another sync_run works");
 
 $_->quit for $session, $control;

@@ -19,7 +19,7 @@ sub rows
 	my ($sql, @names) = @_;
 
 	return map { my %row; @row{@names} = split /\|/, $_, -1; \%row }
-	  split /\n/, $node->safe_psql('sync', $sql);
+	  split /\n/, safe_psql($node, $sql);
 }
 
 my @result = qw(product entity status fetched inserted updated unchanged requests error);
@@ -68,16 +68,16 @@ cmp_ok($outcome{synced}, '==', 244, 'all that have a path are synced');
 # Once more: nothing is written, in whatever form a record comes.
 #
 my $writers = join ' UNION ALL ', map { "SELECT max(_run_id) AS run_id FROM $_" } split /\n/,
-  $node->safe_psql('sync', q{SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE 'pco\_%'});
+  safe_psql($node, q{SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE 'pco\_%'});
 my $last_writer = "SELECT max(run_id) FROM ($writers) _";
-my $before = $node->safe_psql('sync', $last_writer);
+my $before = safe_psql($node, $last_writer);
 my @again = rows("$sync('org1', ARRAY['*'])", @result);
 
 is(scalar(grep { $_->{status} ne 'succeeded' || $_->{inserted} || $_->{updated} } @again),
 	0, 'a second run changes nothing')
   or diag(join "\n", map { "$_->{entity} $_->{status} $_->{inserted} $_->{updated}" }
 	  grep { $_->{status} ne 'succeeded' || $_->{inserted} || $_->{updated} } @again);
-is($node->safe_psql('sync', $last_writer), $before, 'no data table is written to');
+is(safe_psql($node, $last_writer), $before, 'no data table is written to');
 
 #
 # The profile: everything but what costs a request for each person.
@@ -104,9 +104,9 @@ like($seen{'giving.Donation'}{error}, qr/the token may not read this/, 'and the 
 is($seen{'giving.Designation'}{status}, 'skipped', 'so is what hangs on it');
 like($seen{'services.Arrangement'}{error}, qr/Song, which it needs, cannot be seen by this token/, 'with the reason');
 is($seen{'services.Plan'}{status}, 'succeeded', 'others of the product are synced');
-is($node->safe_psql('sync', q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}),
+is(safe_psql($node, q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}),
 	'succeeded', 'what cannot be seen is nobody\'s failure');
-is($node->safe_psql('sync', 'SELECT count(*) > 0 FROM pco_giving.donation WHERE _deleted_at IS NULL'),
+is(safe_psql($node, 'SELECT count(*) > 0 FROM pco_giving.donation WHERE _deleted_at IS NULL'),
 	't', 'nothing is deleted');
 my ($named) = rows("$sync('org1', ARRAY['giving.Fund'])", @result);
 is($named->{status}, 'failed', 'asked for by name it fails');
@@ -116,15 +116,15 @@ $sim->post('permission', org => 'org1', allow => 'services.Song');
 #
 # A failure stops what depends on it, and nothing else.
 #
-$node->safe_psql('sync', q{CREATE ROLE stranger; ALTER TABLE pco_people.household OWNER TO stranger});
+safe_psql($node, q{CREATE ROLE stranger; ALTER TABLE pco_people.household OWNER TO stranger});
 my %partial = map { ("$_->{product}.$_->{entity}" => $_) } rows("$sync('org1', ARRAY['*'])", @result);
 
 is($partial{'people.Household'}{status}, 'failed', 'a table of somebody else\'s fails its entity');
 is($partial{'people.HouseholdMembership'}{status}, 'skipped', 'and stops what walks it');
 like($partial{'people.HouseholdMembership'}{error}, qr/Household, which it needs, did not succeed/, 'with the reason');
 is(scalar(grep { $_->{status} eq 'succeeded' } values %partial), 242, 'all others are synced');
-is($node->safe_psql('sync', q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}), 'partial', 'the run is partial');
-$node->safe_psql('sync', q{ALTER TABLE pco_people.household OWNER TO CURRENT_USER});
+is(safe_psql($node, q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}), 'partial', 'the run is partial');
+safe_psql($node, q{ALTER TABLE pco_people.household OWNER TO CURRENT_USER});
 
 #
 # An entity of the API's that is not there (any more).
@@ -132,6 +132,6 @@ $node->safe_psql('sync', q{ALTER TABLE pco_people.household OWNER TO CURRENT_USE
 $sim->post('fault', path => '/giving/v2/donor_summaries', kind => '404', count => 0);
 my %gone = map { ("$_->{product}.$_->{entity}" => $_) } rows("$sync('org1', ARRAY['*'])", @result);
 is($gone{'giving.DonorSummary'}{status}, 'skipped', 'a list that the API does not have is skipped');
-is($node->safe_psql('sync', q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}), 'succeeded', 'and no failure');
+is(safe_psql($node, q{SELECT status FROM sync_runs ORDER BY run_id DESC LIMIT 1}), 'succeeded', 'and no failure');
 
 done_testing();

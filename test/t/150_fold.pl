@@ -24,42 +24,23 @@ my $simulator = start_simulator(people => $people, orgs => 20, rate_limit => 0);
 my $slow_people = 1500;
 my $slow = start_simulator(people => 1, rate_limit => 15, rate_period => 1);
 my $node = new_cluster();
-my %server_of;
 my ($used, $slow_used) = (0, 0);
 
-sub new_org
-{
-	my $org = 'org' . ++$used;
-
-	connect_org($node, $simulator, $org);
-	$server_of{$org} = $simulator;
-	return $org;
-}
+sub new_org { return connect_org($node, $simulator, 'org' . ++$used); }
 
 sub slow_org
 {
 	my $org = 'slow' . ++$slow_used;
 
 	$slow->post('org', org => $org, people => $slow_people);
-	connect_org($node, $slow, $org);
-	$server_of{$org} = $slow;
-	return $org;
-}
-
-sub value
-{
-	my ($query) = @_;
-
-	return $node->safe_psql('sync', $query);
+	return connect_org($node, $slow, $org);
 }
 
 sub start
 {
 	my ($org, $entities, %options) = @_;
-	my $list = join ', ', map { "'$_'" } @$entities;
-	my $execution = $options{execution} // 'hybrid';
 
-	return value("SELECT sync_start('$org', ARRAY[$list], 'full', '$execution')");
+	return start_sync($node, $org, $entities, mode => 'full', %options);
 }
 
 sub ends
@@ -67,16 +48,7 @@ sub ends
 	my ($run, $status, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return is(value("SELECT sync_wait($run, '100 s')"), $status, "$name: the run ends $status")
-	  || diag(value("SELECT entity, status, via, error FROM sync_jobs WHERE run_id = $run"));
-}
-
-# of_jobs: columns of a run's jobs, by entity.
-sub of_jobs
-{
-	my ($run, $columns) = @_;
-
-	return { map { split /\|/, $_, 2 } split /\n/, value("SELECT entity, $columns FROM sync_jobs WHERE run_id = $run") };
+	return run_ends($node, $run, $status, 100, "$name: the run ends $status");
 }
 
 # folded: which of a run's jobs came along, and how.
@@ -84,7 +56,7 @@ sub folded
 {
 	my ($run) = @_;
 
-	return { map { split /\|/ } split /\n/, value("SELECT entity, via FROM sync_jobs WHERE run_id = $run AND via IS NOT NULL") };
+	return { map { split /\|/ } split /\n/, safe_psql($node, "SELECT entity, via FROM sync_jobs WHERE run_id = $run AND via IS NOT NULL") };
 }
 
 my %all_folded = map { $_ => "Person?include=$via{$_}" } @children;
@@ -94,18 +66,7 @@ sub equals
 	my ($org, $name, @entities) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	@entities = ('Person', @children) unless @entities;
-	is_equal_to_oracle($node, $server_of{$org}, $org, $_, "$name: $_ is complete") for @entities;
-	return;
-}
-
-# number: of records that the API has.
-sub number
-{
-	my ($org, $entity) = @_;
-	my ($number) = split / /, $server_of{$org}->get('oracle/digest', org => $org, entity => $entity);
-
-	return $number;
+	return is_complete($node, $org, $name, @entities ? @entities : ('Person', @children));
 }
 
 # pages: of a list, each of whose pages but the first repeats a row.
@@ -122,26 +83,8 @@ sub paths
 	my ($org) = @_;
 
 	return map { (split / /)[4] =~ s{^/people/v2/}{}r }
-	  grep { (split / /)[2] eq $org } split /\n/, $server_of{$org}->get('log');
+	  grep { (split / /)[2] eq $org } split /\n/, server_of($node, $org)->get('log');
 }
-
-# versions: of each row of an organisation's tables, to see if any was written.
-sub versions
-{
-	my ($org, @tables) = @_;
-
-	return join ' ', map {
-		value("SELECT md5(string_agg(concat_ws(',', id, xmin, ctid), ' ' ORDER BY id)) FROM pco_people.$_ WHERE org = '$org'")
-	} @tables;
-}
-
-my %table_of = (
-	Person      => 'person',
-	Email       => 'email',
-	PhoneNumber => 'phone_number',
-	Address     => 'address',
-	FieldDatum  => 'field_datum');
-my @tables = map { $table_of{$_} } 'Person', @children;
 
 # ---- It works, and costs nothing ------------------------------------------
 
@@ -151,33 +94,33 @@ ends($run, 'succeeded', 'folded');
 equals($org, 'folded');
 is_deeply(folded($run), \%all_folded, 'folded: sync_jobs says what came with what');
 is_deeply(
-	of_jobs($run, 'fetched, inserted, updated, unchanged, dead_lettered, requests'),
-	{ map { my $n = number($org, $_); $_ => "$n|$n|0|0|0|" . ($_ eq 'Person' ? pages($people) : 1) } 'Person', @children },
+	jobs_of($node, $run, 'fetched, inserted, updated, unchanged, dead_lettered, requests'),
+	{ map { my $n = record_count($node, $org, $_); $_ => "$n|$n|0|0|0|" . ($_ eq 'Person' ? pages($people) : 1) } 'Person', @children },
 	'folded: each record is counted once, and the children but counted');
 is_deeply([ grep { !/^people\?.*include=/ && !/\?per_page=1$/ } paths($org) ], [], 'folded: no list but that of people is read');
 is(scalar paths($org), pages($people) + @children, 'folded: one request for each page, one to count each child');
 
-my $versions = versions($org, @tables);
+my $versions = row_versions($node, $org, 'Person', @children);
 $run = start($org, [ 'Person', @children ]);
 ends($run, 'succeeded', 'folded again');
 is_deeply(
-	of_jobs($run, 'inserted, updated, unchanged, requests'),
-	{ map { $_ => '0|0|' . number($org, $_) . '|' . ($_ eq 'Person' ? pages($people) : 1) } 'Person', @children },
+	jobs_of($node, $run, 'inserted, updated, unchanged, requests'),
+	{ map { $_ => '0|0|' . record_count($node, $org, $_) . '|' . ($_ eq 'Person' ? pages($people) : 1) } 'Person', @children },
 	'folded again: all is unchanged');
-is(versions($org, @tables), $versions, 'folded again: no row is written');
+is(row_versions($node, $org, 'Person', @children), $versions, 'folded again: no row is written');
 
 # Read by themselves, they are the same rows.
 $run = start($org, \@children);
 ends($run, 'succeeded', 'children alone');
 is_deeply(folded($run), {}, 'children alone: nothing to come with');
 equals($org, 'children alone');
-$versions = versions($org, @tables);
+$versions = row_versions($node, $org, 'Person', @children);
 for my $again (1, 2)
 {
 	ends(start($org, [ 'Person', @children ]), 'succeeded', "back and forth $again");
 	ends(start($org, \@children), 'succeeded', "back and forth $again, alone");
 }
-is(versions($org, @tables), $versions, 'back and forth: no row is written');
+is(row_versions($node, $org, 'Person', @children), $versions, 'back and forth: no row is written');
 
 # What changed is written, and nothing else.
 $simulator->post('mutate', org => $org, entity => $_, op => 'update', count => 7) for @children;
@@ -186,7 +129,7 @@ $run = start($org, [ 'Person', @children ]);
 ends($run, 'succeeded', 'changes');
 equals($org, 'changes');
 is_deeply(
-	of_jobs($run, 'inserted, updated'),
+	jobs_of($node, $run, 'inserted, updated'),
 	{ Person => '0|0', map { $_ => ($_ eq 'Email' ? 3 : 0) . '|7' } @children },
 	'changes: are what is written');
 
@@ -202,11 +145,10 @@ my @everything = ('Person', @children, qw(Household HouseholdMembership Campus))
 my $list = join ', ', map { "'$_'" } @everything;
 $simulator->post('org', org => 'many', people => $many);
 connect_org($node, $simulator, 'many');
-$server_of{many} = $simulator;
 
-my $estimate = value("SELECT sum(requests) FROM sync_plan('many', ARRAY[$list])");
+my $estimate = safe_psql($node, "SELECT sum(requests) FROM sync_plan('many', ARRAY[$list])");
 my $before = paths('many');
-my $plan = value("SELECT string_agg(entity || coalesce(' ' || via, ''), ', ' ORDER BY entity)
+my $plan = safe_psql($node, "SELECT string_agg(entity || coalesce(' ' || via, ''), ', ' ORDER BY entity)
 	FROM sync_plan('many', ARRAY[$list]) WHERE strategy = 'include'");
 is($plan, join(', ', map { "$_ $all_folded{$_}" } sort @children), 'many: the plan tells what comes with what');
 
@@ -214,10 +156,10 @@ $run = start('many', \@everything);
 ends($run, 'succeeded', 'many');
 equals('many', 'many', @everything);
 my $asked = paths('many') - $before;
-my $households = number('many', 'Household');
-my $cheapest = pages($many) + pages($households) + $households + pages(number('many', 'Campus'));
+my $households = record_count($node, 'many', 'Household');
+my $cheapest = pages($many) + pages($households) + $households + pages(record_count($node, 'many', 'Campus'));
 note("many: $asked requests, at least $cheapest, estimated $estimate");
-is(value("SELECT requests FROM sync_runs WHERE run_id = $run"), $asked, 'many: the run counts its requests');
+is(safe_psql($node, "SELECT requests FROM sync_runs WHERE run_id = $run"), $asked, 'many: the run counts its requests');
 cmp_ok($asked, '>=', $cheapest, 'many: there is no cheaper way');
 cmp_ok($asked, '<=', 1.05 * $cheapest, 'many: close to the cheapest way');
 cmp_ok(abs($estimate - $asked), '<=', 0.1 * $asked, 'many: the estimate is good');
@@ -277,12 +219,12 @@ for my $case (@cases)
 	ends($case->{run}, $status, $name);
 	is_deeply(folded($case->{run}), $case->{folded} // {}, "$name: what came along");
 	equals($case->{org}, $name, $status eq 'partial' ? @children : ());
-	like(value("SELECT strategy_note FROM sync_status WHERE org = '$case->{org}' AND entity = 'Email'"),
+	like(safe_psql($node, "SELECT strategy_note FROM sync_status WHERE org = '$case->{org}' AND entity = 'Email'"),
 		$case->{note} // qr/^$/, "$name: sync_status says why, if there is something to say");
 	ok((grep { /per_page=50&.*include=/ } paths($case->{org})), "$name: half a page is tried first") if $case->{halved};
 }
 is_deeply(
-	of_jobs($cases[-1]{run}, 'status, sqlstate'),
+	jobs_of($node, $cases[-1]{run}, 'status, sqlstate'),
 	{ Person => 'failed|SE403', map { $_ => 'succeeded|' } @children },
 	'people are forbidden: only they fail');
 
@@ -293,11 +235,11 @@ $simulator->post('ignore', org => $cases[5]{org}, entity => 'Person', key => 'in
 $run = start($cases[5]{org}, [ 'Person', @children ]);
 ends($run, 'succeeded', 'the next day');
 is_deeply(folded($run), {}, 'the next day: it is not asked for');
-value(q{UPDATE sync_engine.sync_state SET unfolded_at = unfolded_at - interval '8 days'});
+safe_psql($node, q{UPDATE sync_engine.sync_state SET unfolded_at = unfolded_at - interval '8 days'});
 $run = start($cases[5]{org}, [ 'Person', @children ]);
 ends($run, 'succeeded', 'include works again');
 is_deeply(folded($run), \%all_folded, 'include works again: it is made use of');
-is(value("SELECT count(*) FROM sync_status WHERE org = '$cases[5]{org}' AND strategy_note IS NOT NULL"),
+is(safe_psql($node, "SELECT count(*) FROM sync_status WHERE org = '$cases[5]{org}' AND strategy_note IS NOT NULL"),
 	0, 'include works again: nothing to say');
 
 # ---- Copies that tell less -------------------------------------------------
@@ -361,31 +303,31 @@ sub sync_thin
 
 	ends($thin_run, 'succeeded', "thin copies: @entities");
 	is(folded($thin_run)->{FieldDatum}, @entities > 1 ? $all_folded{FieldDatum} : undef, 'thin copies: they come so');
-	return of_jobs($thin_run, 'inserted, updated, unchanged')->{FieldDatum};
+	return jobs_of($node, $thin_run, 'inserted, updated, unchanged')->{FieldDatum};
 }
 
 sub thin_rows
 {
-	return value("SELECT id, value, field_definition_id, customizable_id FROM pco_people.field_datum
+	return safe_psql($node, "SELECT id, value, field_definition_id, customizable_id FROM pco_people.field_datum
 		WHERE org = 'thin' AND id IN ('1', '2') ORDER BY id");
 }
 
 is(sync_thin('FieldDatum'), "$data|0|0", 'thin copies: first from their own list');
-$versions = versions('thin', 'field_datum');
+$versions = row_versions($node, 'thin', 'FieldDatum');
 is(sync_thin(qw(Person FieldDatum)), "0|0|$data", 'thin copies: change nothing');
-is(versions('thin', 'field_datum'), $versions, 'thin copies: write nothing');
+is(row_versions($node, 'thin', 'FieldDatum'), $versions, 'thin copies: write nothing');
 $fake->phase('thin', 2);
 is(sync_thin(qw(Person FieldDatum)), '0|1|' . ($data - 1), 'thin copies: a change comes in');
 is(thin_rows(), "1|value|1001|1\n2|changed|1002|2", 'thin copies: what they do not tell stays');
 is(sync_thin(qw(Person FieldDatum)), "0|0|$data", 'thin copies: it comes in once');
 like(sync_thin('FieldDatum'), qr/^0\|[01]\|/, 'thin copies: the list settles that row at most');
-$versions = versions('thin', 'field_datum');
+$versions = row_versions($node, 'thin', 'FieldDatum');
 for my $again (1, 2)
 {
 	is(sync_thin(qw(Person FieldDatum)), "0|0|$data", "thin copies: back and forth $again, thin");
 	is(sync_thin('FieldDatum'), "0|0|$data", "thin copies: back and forth $again, whole");
 }
-is(versions('thin', 'field_datum'), $versions, 'thin copies: no row flips between its forms');
+is(row_versions($node, 'thin', 'FieldDatum'), $versions, 'thin copies: no row flips between its forms');
 
 # ---- Not all of them come along --------------------------------------------
 
@@ -393,66 +335,36 @@ is(versions('thin', 'field_datum'), $versions, 'thin copies: no row flips betwee
 connect_org($node, $fake, 'orphans');
 $run = start('orphans', [qw(Person FieldDatum)]);
 ends($run, 'succeeded', 'orphans');
-is(value("SELECT count(*), count(field_definition_id) FROM pco_people.field_datum WHERE org = 'orphans'"),
+is(safe_psql($node, "SELECT count(*), count(field_definition_id) FROM pco_people.field_datum WHERE org = 'orphans'"),
 	"$data|$data", 'orphans: come in nevertheless');
 is_deeply(folded($run), {}, 'orphans: their own list was read');
-like(value("SELECT strategy_note FROM sync_status WHERE org = 'orphans' AND entity = 'FieldDatum'"),
+like(safe_psql($node, "SELECT strategy_note FROM sync_status WHERE org = 'orphans' AND entity = 'FieldDatum'"),
 	qr/145 came along, but the API counts 150/, 'orphans: sync_status says why');
-$versions = versions('orphans', 'field_datum');
+$versions = row_versions($node, 'orphans', 'FieldDatum');
 ends(start('orphans', [qw(Person FieldDatum)]), 'succeeded', 'orphans again');
-is(versions('orphans', 'field_datum'), $versions, 'orphans again: no row is written');
+is(row_versions($node, 'orphans', 'FieldDatum'), $versions, 'orphans again: no row is written');
 
 # ---- In the middle of a run -----------------------------------------------
-
-# answer: as value, but empty while the server is not there; psql may be gone
-# before it was told what to ask.
-sub answer
-{
-	my ($status, $out) = eval { $node->psql('sync', $_[0]) };
-
-	return defined $status && $status == 0 ? $out : '';
-}
-
-# reaches: waits until people of a run have come in.
-sub reaches
-{
-	my ($its_run, $fetched) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	return wait_for(
-		sub {
-			answer("SELECT fetched >= $fetched FROM sync_jobs WHERE run_id = $its_run AND entity = 'Person'") eq 't';
-		},
-		60,
-		"run $its_run has read $fetched people");
-}
 
 # Crashes.
 $org = slow_org();
 $run = start($org, [ 'Person', @children ]);
 for my $kill (1 .. 4)
 {
-	reaches($run, $kill * $slow_people / 6);
+	has_fetched($node, $run, 'Person', $kill * $slow_people / 6);
 	if ($kill == 3)
 	{
 		$node->kill9;
 		wait_for(sub { delete $node->{_pid}; $node->start(fail_ok => 1) }, 60, 'the server starts again');
 		next;
 	}
-	my $lane = value("SELECT lane_pid FROM sync_progress WHERE run_id = $run AND entity = 'Person'");
-	is(kill(KILL => $lane), 1, "lane $kill is killed");
-
-	# All sessions end with it.
-	wait_for(
-		sub { answer("SELECT count(*) FROM pg_stat_activity WHERE pid = $lane") eq '0' },
-		60,
-		"the server has recovered from it");
+	kill_lane_of($node, $run, 'Person', "lane $kill");
 }
 ends($run, 'succeeded', 'killed');
 equals($org, 'killed');
 is_deeply(
-	of_jobs($run, 'fetched, inserted, updated, unchanged, dead_lettered'),
-	{ map { my $n = number($org, $_); $_ => "$n|$n|0|0|0" } 'Person', @children },
+	jobs_of($node, $run, 'fetched, inserted, updated, unchanged, dead_lettered'),
+	{ map { my $n = record_count($node, $org, $_); $_ => "$n|$n|0|0|0" } 'Person', @children },
 	'killed: nothing is counted twice, nothing is missing');
 is_deeply(folded($run), \%all_folded, 'killed: still folded');
 is_deeply([ grep { !/^people\?/ && !/\?per_page=1$/ } paths($org) ], [], 'killed: no child was read by itself');
@@ -460,19 +372,19 @@ is_deeply([ grep { !/^people\?/ && !/\?per_page=1$/ } paths($org) ], [], 'killed
 # Another run for a child joins.
 $org = slow_org();
 $run = start($org, [ 'Person', @children ]);
-reaches($run, 100);
+has_fetched($node, $run, 'Person', 100);
 my $joining = start($org, ['Email']);
 ends($run, 'succeeded', 'joined');
 ends($joining, 'succeeded', 'joining');
-is_deeply(of_jobs($joining, 'joined_run_id, inserted'), { Email => "$run|" . number($org, 'Email') },
+is_deeply(jobs_of($node, $joining, 'joined_run_id, inserted'), { Email => "$run|" . record_count($node, $org, 'Email') },
 	'joining: shares the result of what came along');
 
 # A cancel ends them all.
 $run = start(my $cancelled = slow_org(), [ 'Person', @children ]);
-reaches($run, 100);
-value("SELECT sync_cancel($run)");
+has_fetched($node, $run, 'Person', 100);
+safe_psql($node, "SELECT sync_cancel($run)");
 ends($run, 'cancelled', 'cancelled');
-is_deeply(of_jobs($run, 'status'), { map { $_ => 'cancelled' } 'Person', @children }, 'cancelled: parent and children');
+is_deeply(jobs_of($node, $run, 'status'), { map { $_ => 'cancelled' } 'Person', @children }, 'cancelled: parent and children');
 $run = start($cancelled, [ 'Person', @children ]);
 ends($run, 'succeeded', 'after a cancel');
 equals($cancelled, 'after a cancel');
@@ -485,13 +397,13 @@ sub locked_out
 
 	wait_for(
 		sub {
-			value("SELECT count(*) FROM sync_jobs WHERE run_id = $its_run AND status = 'succeeded'") == @children;
+			safe_psql($node, "SELECT count(*) FROM sync_jobs WHERE run_id = $its_run AND status = 'succeeded'") == @children;
 		},
 		60,
 		"$name: all others go on and end");
-	is(value("SELECT entity FROM sync_jobs WHERE run_id = $its_run AND status NOT IN ('succeeded')"),
+	is(safe_psql($node, "SELECT entity FROM sync_jobs WHERE run_id = $its_run AND status NOT IN ('succeeded')"),
 		'Email', "$name: that one waits");
-	wait_for(sub { value("SELECT error FROM sync_jobs WHERE run_id = $its_run AND entity = 'Email'") ne '' },
+	wait_for(sub { safe_psql($node, "SELECT error FROM sync_jobs WHERE run_id = $its_run AND entity = 'Email'") ne '' },
 		10, "$name: and says what for");
 	$session->query_safe('COMMIT');
 	ends($its_run, 'succeeded', $name);
@@ -508,7 +420,7 @@ $run = start($org = new_org(), [ 'Person', @children ]);
 locked_out('locked before', $run, $org, $session);
 
 $run = start($org = slow_org(), [ 'Person', @children ]);
-reaches($run, 200);
+has_fetched($node, $run, 'Person', 200);
 $session->query_safe('BEGIN; LOCK TABLE pco_people.email IN ACCESS EXCLUSIVE MODE');
 locked_out('locked in the middle', $run, $org, $session);
 
@@ -523,28 +435,28 @@ $session->quit;
 
 # ---- Tables that are not as they should be --------------------------------
 
-value(q{CREATE ROLE stranger; ALTER TABLE pco_people.phone_number OWNER TO stranger});
+safe_psql($node, q{CREATE ROLE stranger; ALTER TABLE pco_people.phone_number OWNER TO stranger});
 $run = start($org = new_org(), [ 'Person', @children ]);
 ends($run, 'partial', 'a table of somebody else');
 is_deeply(
-	of_jobs($run, 'status'),
+	jobs_of($node, $run, 'status'),
 	{ map { $_ => $_ eq 'PhoneNumber' ? 'failed' : 'succeeded' } 'Person', @children },
 	'a table of somebody else: only that entity fails');
 equals($org, 'a table of somebody else', grep { $_ ne 'PhoneNumber' } 'Person', @children);
-value(q{ALTER TABLE pco_people.phone_number OWNER TO CURRENT_USER});
+safe_psql($node, q{ALTER TABLE pco_people.phone_number OWNER TO CURRENT_USER});
 $run = start($org, [ 'Person', @children ]);
 ends($run, 'succeeded', 'our table again');
 equals($org, 'our table again');
 
 $run = start($org = slow_org(), [ 'Person', @children ]);
-reaches($run, $slow_people / 2);
-value('DROP TABLE pco_people.address CASCADE');
+has_fetched($node, $run, 'Person', $slow_people / 2);
+safe_psql($node, 'DROP TABLE pco_people.address CASCADE');
 ends($run, 'succeeded', 'a table is dropped');
 equals($org, 'a table is dropped');
 
 # ---- Every record is accounted for ----------------------------------------
 
-is(value('SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),
+is(safe_psql($node, 'SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),
 	0, 'the counters of all jobs add up');
 unlike(server_log($node), qr/TRAP|PANIC/, 'no process has crashed by itself');
 

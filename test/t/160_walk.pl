@@ -7,7 +7,6 @@ use warnings FATAL => 'all';
 use List::Util qw(sum0);
 use SyncEngineTest;
 use SyncEngineTest::FakeServer;
-use Time::HiRes qw(time);
 
 # About a third as many households.
 my $people = 300;
@@ -18,45 +17,27 @@ my $simulator = start_simulator(people => $people, orgs => 8, rate_limit => 0);
 my $slow_people = 1200;
 my $slow = start_simulator(people => 1, rate_limit => 60, rate_period => 1);
 my $node = new_cluster();
-my %server_of;
 my ($used, $slow_used) = (0, 0);
 
 # What a crash may make the engine ask again: see 020_crash.pl.
 my $window = 32;
 my $unflushed_us = 3 * 200_000;
 
-sub new_org
-{
-	my $org = 'org' . ++$used;
-
-	connect_org($node, $simulator, $org);
-	$server_of{$org} = $simulator;
-	return $org;
-}
+sub new_org { return connect_org($node, $simulator, 'org' . ++$used); }
 
 sub slow_org
 {
 	my $org = 'slow' . ++$slow_used;
 
 	$slow->post('org', org => $org, people => $slow_people);
-	connect_org($node, $slow, $org);
-	$server_of{$org} = $slow;
-	return $org;
-}
-
-sub value
-{
-	my ($query) = @_;
-
-	return $node->safe_psql('sync', $query);
+	return connect_org($node, $slow, $org);
 }
 
 sub start
 {
 	my ($org, @entities) = @_;
-	my $list = join ', ', map { "'$_'" } @entities;
 
-	return value("SELECT sync_start('$org', ARRAY[$list], 'full')");
+	return start_sync($node, $org, \@entities, mode => 'full');
 }
 
 sub ends
@@ -64,8 +45,7 @@ sub ends
 	my ($run, $status, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return is(value("SELECT sync_wait($run, '100 s')"), $status, "$name: the run ends $status")
-	  || diag(value("SELECT product, entity, status, error FROM sync_jobs WHERE run_id = $run AND status <> 'succeeded'"));
+	return run_ends($node, $run, $status, 100, "$name: the run ends $status");
 }
 
 # job: columns of a run's job for an entity.
@@ -73,25 +53,7 @@ sub job
 {
 	my ($run, $entity, $columns) = @_;
 
-	return value("SELECT $columns FROM sync_jobs WHERE run_id = $run AND entity = '$entity'");
-}
-
-sub equals
-{
-	my ($org, $name, @entities) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	is_equal_to_oracle($node, $server_of{$org}, $org, $_, "$name: $_ is complete") for @entities;
-	return;
-}
-
-# number: of records that the API has.
-sub number
-{
-	my ($org, $entity) = @_;
-	my ($number) = split / /, $server_of{$org}->get('oracle/digest', org => $org, entity => $entity);
-
-	return $number;
+	return safe_psql($node, "SELECT $columns FROM sync_jobs WHERE run_id = $run AND entity = '$entity'");
 }
 
 # ids: of records that the API has, in the order of a walk.
@@ -99,7 +61,7 @@ sub ids
 {
 	my ($org, $entity) = @_;
 
-	return split /\n/, $server_of{$org}->get('oracle', org => $org, entity => $entity, columns => 'id');
+	return split /\n/, server_of($node, $org)->get('oracle', org => $org, entity => $entity, columns => 'id');
 }
 
 # walked: whose lists of household memberships were asked for, and when.
@@ -108,7 +70,7 @@ sub walked
 	my ($org) = @_;
 
 	return map { $_->[4] =~ m{^/people/v2/households/(\w+)/household_memberships} ? [ $1, $_->[1] ] : () }
-	  grep { $_->[2] eq $org } map { [ split / / ] } split /\n/, $server_of{$org}->get('log');
+	  grep { $_->[2] eq $org } map { [ split / / ] } split /\n/, server_of($node, $org)->get('log');
 }
 
 # ledger: how many parents a run's job has entered, by outcome.
@@ -116,50 +78,43 @@ sub ledger
 {
 	my ($run) = @_;
 
-	return value("SELECT outcome, count(*) FROM sync_engine.walk_ledger
+	return safe_psql($node, "SELECT outcome, count(*) FROM sync_engine.walk_ledger
 		WHERE job_id = (SELECT job_id FROM sync_jobs WHERE run_id = $run AND entity = 'HouseholdMembership')
 		GROUP BY outcome ORDER BY outcome");
-}
-
-sub versions
-{
-	my ($table, $org) = @_;
-
-	return value("SELECT md5(string_agg(concat_ws(',', id, xmin, ctid), ' ' ORDER BY id)) FROM $table WHERE org = '$org'");
 }
 
 # ---- One level ------------------------------------------------------------
 
 my $org = new_org();
 my $run = start($org, 'HouseholdMembership');
-my ($households, $members) = map { number($org, $_) } qw(Household HouseholdMembership);
+my ($households, $members) = map { record_count($node, $org, $_) } qw(Household HouseholdMembership);
 
 ends($run, 'succeeded', 'one level');
-equals($org, 'one level', qw(Household HouseholdMembership));
+is_complete($node, $org, 'one level', qw(Household HouseholdMembership));
 is(job($run, 'HouseholdMembership', 'fetched, inserted, requests'), "$members|$members|$households",
 	'one level: one request for each parent');
 is(ledger($run), "read|$households", 'one level: the ledger has each parent');
-is(value("SELECT sum(records) FROM sync_engine.walk_ledger WHERE org = '$org'"), $members, 'one level: ... and how many it has');
+is(safe_psql($node, "SELECT sum(records) FROM sync_engine.walk_ledger WHERE org = '$org'"), $members, 'one level: ... and how many it has');
 is(job($run, 'Household', 'status'), 'succeeded', 'one level: its parent was pulled in');
 
-my $versions = versions('pco_people.household_membership', $org);
+my $versions = row_versions($node, $org, 'HouseholdMembership');
 $run = start($org, 'HouseholdMembership');
 ends($run, 'succeeded', 'one level again');
 is(job($run, 'HouseholdMembership', 'inserted, updated, unchanged'), "0|0|$members", 'one level again: all is unchanged');
-is(versions('pco_people.household_membership', $org), $versions, 'one level again: no row is written');
+is(row_versions($node, $org, 'HouseholdMembership'), $versions, 'one level again: no row is written');
 
 # What is new below a parent that did not change, and below a new one.
 $simulator->post('mutate', org => $org, entity => 'Household', op => 'insert', count => 2);
 $simulator->post('mutate', org => $org, entity => 'HouseholdMembership', op => 'insert', count => 20);
 $simulator->post('mutate', org => $org, entity => 'HouseholdMembership', op => 'update', count => 20);
 ends(start($org, 'HouseholdMembership'), 'succeeded', 'one level, changed');
-equals($org, 'one level, changed', qw(Household HouseholdMembership));
+is_complete($node, $org, 'one level, changed', qw(Household HouseholdMembership));
 
 # A parent that the API has no more has an empty list.
 $simulator->post('mutate', org => $org, entity => 'Household', op => 'delete', count => 3);
 $run = start($org, 'HouseholdMembership');
 ends($run, 'succeeded', 'parents that are gone');
-is(job($run, 'HouseholdMembership', 'fetched'), number($org, 'HouseholdMembership'), 'parents that are gone: have no children');
+is(job($run, 'HouseholdMembership', 'fetched'), record_count($node, $org, 'HouseholdMembership'), 'parents that are gone: have no children');
 is(ledger($run), "gone|3\nread|" . ($households - 1), 'parents that are gone: were asked for');
 
 # ---- Every other way to reach an entity -----------------------------------
@@ -177,19 +132,17 @@ my @shared = qw(people.WorkflowCategory groups.Owner groups.Location);
 $org = new_org();
 $run = start($org, @nested, @shared);
 ends($run, 'succeeded', 'nested');
-equals($org, 'nested', @nested, @shared);
-is(value("SELECT count(*) FROM sync_jobs WHERE run_id = $run AND fetched <> inserted
+is_complete($node, $org, 'nested', @nested, @shared);
+is(safe_psql($node, "SELECT count(*) FROM sync_jobs WHERE run_id = $run AND fetched <> inserted
 		AND product || '.' || entity NOT IN (" . join(',', map { "'$_'" } @shared) . ')'),
 	0, 'nested: each record comes once');
-cmp_ok(value("SELECT sum(fetched - inserted) FROM sync_jobs WHERE run_id = $run AND entity IN ('WorkflowCategory', 'Owner', 'Location')"),
+cmp_ok(safe_psql($node, "SELECT sum(fetched - inserted) FROM sync_jobs WHERE run_id = $run AND entity IN ('WorkflowCategory', 'Owner', 'Location')"),
 	'>', 0, 'shared: some come below several parents');
-my @tables = split /\n/, value(
-	"SELECT format('pco_%s.%s', product, table_name) FROM sync_engine.entity JOIN sync_jobs USING (product, entity)
-	WHERE run_id = $run");
-my %before = map { $_ => versions($_, $org) } @tables;
+my @all = split /\n/, safe_psql($node, "SELECT product || '.' || entity FROM sync_jobs WHERE run_id = $run");
+my %before = map { $_ => row_versions($node, $org, $_) } @all;
 $run = start($org, @nested, @shared);
 ends($run, 'succeeded', 'nested again');
-is_deeply({ map { $_ => versions($_, $org) } @tables }, \%before, 'nested again: no row is written');
+is_deeply({ map { $_ => row_versions($node, $org, $_) } @all }, \%before, 'nested again: no row is written');
 
 # ---- Lists of more than a page --------------------------------------------
 
@@ -230,7 +183,8 @@ my $fake = SyncEngineTest::FakeServer->new(
 connect_org($node, $fake, 'long');
 $run = start('long', 'HouseholdMembership');
 ends($run, 'succeeded', 'long lists');
-is(value("SELECT household_id, count(*) FROM pco_people.household_membership WHERE org = 'long' GROUP BY household_id ORDER BY household_id::int"),
+is( safe_psql($node, "SELECT household_id, count(*) FROM pco_people.household_membership
+		WHERE org = 'long' GROUP BY household_id ORDER BY household_id::int"),
 	join("\n", map { "$_|$size{$_}" } grep { $size{$_} > 0 } sort { $a <=> $b } keys %size), 'long lists: are complete');
 is(job($run, 'HouseholdMembership', 'fetched, inserted'), sum0(values %size) . '|' . sum0(values %size), 'long lists: each record once');
 is( scalar(grep { /household_memberships/ } $fake->requests('long')),
@@ -254,7 +208,7 @@ cmp_ok($readable, '<', $members, 'some are forbidden: ... that have members');
 is(job($run, 'HouseholdMembership', 'fetched'), $readable, 'some are forbidden: all others are in');
 $simulator->post('fault/clear');
 ends(start($org, 'HouseholdMembership'), 'succeeded', 'allowed at last');
-equals($org, 'allowed at last', 'HouseholdMembership');
+is_complete($node, $org, 'allowed at last', 'HouseholdMembership');
 
 $org = new_org();
 $simulator->post('fault', org => $org, kind => '403', path => '/people/v2/households/', count => 0);
@@ -262,56 +216,25 @@ $run = start($org, 'HouseholdMembership');
 ends($run, 'partial', 'all are forbidden');
 is(job($run, 'HouseholdMembership', 'status, sqlstate'), 'failed|SE403', 'all are forbidden: that is a failure');
 cmp_ok(job($run, 'HouseholdMembership', 'requests'), '<', $households, 'all are forbidden: it does not ask all');
-$run = value("SELECT sync_start('$org', ARRAY['*'], 'full')");
+$run = start($org, '*');
 ends($run, 'succeeded', 'all are forbidden, of everything');
 is(job($run, 'HouseholdMembership', 'status, sqlstate'), 'skipped|SE403', 'all are forbidden, of everything: left out');
 $simulator->post('fault/clear');
 
 # ---- In the middle of a walk ----------------------------------------------
 
-# answer: as value, but empty while the server is not there; psql may be gone
-# before it was told what to ask.
-sub answer
-{
-	my ($status, $out) = eval { $node->psql('sync', $_[0]) };
-
-	return defined $status && $status == 0 ? $out : '';
-}
-
-# reaches: waits until children of a run have come in.
-sub reaches
-{
-	my ($its_run, $fetched) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	return wait_for(
-		sub {
-			answer("SELECT fetched >= $fetched FROM sync_jobs WHERE run_id = $its_run AND entity = 'HouseholdMembership'") eq 't';
-		},
-		60,
-		"run $its_run has read $fetched memberships");
-}
-
 # Lanes are killed.
 $org = slow_org();
-($households, $members) = map { number($org, $_) } qw(Household HouseholdMembership);
+($households, $members) = map { record_count($node, $org, $_) } qw(Household HouseholdMembership);
 $run = start($org, 'HouseholdMembership');
 my @kills;
 for my $kill (1 .. 3)
 {
-	reaches($run, $kill * $members / 4);
-	my $lane = value("SELECT lane_pid FROM sync_progress WHERE run_id = $run AND entity = 'HouseholdMembership'");
-	push @kills, time * 1e6;
-	is(kill(KILL => $lane), 1, "lane $kill is killed");
-
-	# All sessions end with it.
-	wait_for(
-		sub { answer("SELECT count(*) FROM pg_stat_activity WHERE pid = $lane") eq '0' },
-		60,
-		'the server has recovered from it');
+	has_fetched($node, $run, 'HouseholdMembership', $kill * $members / 4);
+	push @kills, 1e6 * kill_lane_of($node, $run, 'HouseholdMembership', "lane $kill");
 }
 ends($run, 'succeeded', 'killed');
-equals($org, 'killed', qw(Household HouseholdMembership));
+is_complete($node, $org, 'killed', qw(Household HouseholdMembership));
 is(job($run, 'HouseholdMembership', 'fetched, inserted, updated, unchanged, dead_lettered'), "$members|$members|0|0|0",
 	'killed: nothing is counted twice');
 is(ledger($run), "read|$households", 'killed: the ledger has each parent');
@@ -325,25 +248,25 @@ cmp_ok(@walked - keys %parents, '<=', $allowed, 'killed: few were asked for agai
 # A parent comes up behind us.
 $org = slow_org();
 $run = start($org, 'HouseholdMembership');
-reaches($run, $members / 2);
-value("INSERT INTO pco_people.household (org, id) VALUES ('$org', '0')");
+has_fetched($node, $run, 'HouseholdMembership', $members / 2);
+safe_psql($node, "INSERT INTO pco_people.household (org, id) VALUES ('$org', '0')");
 ends($run, 'succeeded', 'a parent behind us');
 is(scalar(grep { $_->[0] eq '0' } walked($org)), 1, 'a parent behind us: was asked for, once');
 is(ledger($run), "gone|1\nread|$households", 'a parent behind us: is in the ledger');
 is(scalar walked($org), $households + 1, 'a parent behind us: no other was asked for again');
-equals($org, 'a parent behind us', 'HouseholdMembership');
+is_complete($node, $org, 'a parent behind us', 'HouseholdMembership');
 
 # The table is dropped: what was read before comes again.
 $org = slow_org();
 $run = start($org, 'HouseholdMembership');
-reaches($run, $members / 2);
-value('DROP TABLE pco_people.household_membership CASCADE');
+has_fetched($node, $run, 'HouseholdMembership', $members / 2);
+safe_psql($node, 'DROP TABLE pco_people.household_membership CASCADE');
 ends($run, 'succeeded', 'a table is dropped');
-equals($org, 'a table is dropped', 'HouseholdMembership');
+is_complete($node, $org, 'a table is dropped', 'HouseholdMembership');
 
 # ---- Every record is accounted for ----------------------------------------
 
-is(value('SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),
+is(safe_psql($node, 'SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),
 	0, 'the counters of all jobs add up');
 unlike(server_log($node), qr/TRAP|PANIC/, 'no process has crashed by itself');
 
