@@ -175,6 +175,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 		.user = job->org->credential.client_id,
 		.password = job->org->credential.secret,
 		.api_version = job->entity->api_version,
+		.timeout_ms = job->inquiry != NULL ? job->inquiry->timeout_ms : 0,
 	};
 	GovernorDecision decision = budget_admit(job->org->budget_key, governed, &request->sent_at);
 

@@ -23,7 +23,8 @@
 #include "utils/builtins.h"
 
 /* Somebody waits for a plan; a list that does not answer is not counted. */
-#define PROBE_ATTEMPTS	2
+#define PROBE_ATTEMPTS		2
+#define PROBE_TIMEOUT_MS	5000
 
 /* An inquiry's job has this before the entity's name: it is not that entity's job. */
 #define TOTAL_OF	"total of "
@@ -100,9 +101,9 @@ store_total(Job *job, const HttpResponse *response, const Failure *failure)
 }
 
 static const Inquiry inquiries[] = {
-	{"check", 0, ask_access, store_access},
-	{"probe", PROBE_ATTEMPTS, ask_total, store_total},
-	{"refresh", 0, documentation_ask, documentation_store},
+	{"check", 0, 0, ask_access, store_access},
+	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total},
+	{"refresh", 0, 0, documentation_ask, documentation_store},
 };
 
 const Inquiry *

@@ -27,6 +27,7 @@ struct Inquiry
 {
 	const char *strategy;		/* of the job's row */
 	int			max_attempts;	/* of one question; 0 = as of a page */
+	int			timeout_ms;		/* of one attempt; 0 = as of a page */
 
 	/*
 	 * Sets job->entity, NULL if the manifest does not have it any more, and

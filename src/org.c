@@ -353,7 +353,7 @@ org_check_api_versions(const char *name)
 	static Statement select_wrong = {
 		"SELECT key, value, EXISTS (SELECT 1 FROM sync_engine.product p WHERE p.product = replace(key, '-', '_')) "
 		"FROM sync_engine.org, jsonb_each_text(options->'api_versions') WHERE org = $1 "
-		"AND NOT (value ~ '^\\d{4}-\\d{2}-\\d{2}$' "
+		"AND NOT (coalesce(value, '') ~ '^\\d{4}-\\d{2}-\\d{2}$' "
 		"  AND EXISTS (SELECT 1 FROM sync_engine.product p WHERE p.product = replace(key, '-', '_'))) LIMIT 1",
 		1, {TEXTOID}
 	};

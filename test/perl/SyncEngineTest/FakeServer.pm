@@ -26,8 +26,8 @@ request after the other, and ends with the test.
 
 Each organisation has a scenario: a sub that is called, in the server's
 process, with a hash of the request: C<path>, C<query> (undecoded), C<offset>,
-C<per_page>, C<phase>.  It returns a hash with C<body>, and if it likes
-C<status> (200) and C<type> (C<application/vnd.api+json>; C<undef>: none).
+C<per_page>, C<version> (of the API), C<phase>.  It returns a hash with C<body>,
+and if it likes C<status> (200) and C<type> (C<application/vnd.api+json>; C<undef>: none).
 
 =cut
 
@@ -170,6 +170,7 @@ sub serve
 			my ($org) = decode_base64($credential // '') =~ /^(\w+)-client:/;
 			my %request = (path => $path, query => $query, phase => $phase{$org} // 1);
 
+			($request{version})  = $head =~ /^X-PCO-API-Version: (\S+)/mi;
 			($request{offset})   = $query =~ /\boffset=(\d+)/;
 			($request{per_page}) = $query =~ /\bper_page=(\d+)/;
 			push @{ $requests{$org} }, "$path?$query";
