@@ -31,6 +31,9 @@ PG_FUNCTION_INFO_V1(sync_plan);
 /* Counts of the API are taken for true so long. */
 #define COUNTED_MINUTES		10
 
+/* Counting more than these takes seconds at PCO's rate: say so. */
+#define MANY_LISTS			20
+
 /*
  * PCO's limit, where no answer has told another: requests a second.
  */
@@ -167,6 +170,10 @@ sync_plan(PG_FUNCTION_ARGS)
 	request.entities = not_counted(plan, request.org);
 	owner_scope_leave(&scope);
 
+	if (list_length(request.entities) > MANY_LISTS)
+		ereport(NOTICE,
+				(errmsg("the API is asked to count %d lists, one request each",
+						list_length(request.entities))));
 	if (request.entities != NIL)
 		(void) wait_run_request(&request);
 

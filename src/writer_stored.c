@@ -232,6 +232,7 @@ writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool
 	const Entity *entity = batch->writer->entity;
 	const Record *record = &pending->record;
 	bool		same = pending->live;
+	bool		mixed;			/* the row has what the copy does not tell */
 	bool		stored_isnull;
 	bool		kept_isnull;
 	Datum		stored;
@@ -245,6 +246,7 @@ writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool
 	else if (!kept_isnull)
 		values[UPSERT_EXTRA] = kept;
 	nulls[UPSERT_EXTRA] = nulls[UPSERT_EXTRA] && kept_isnull;
+	mixed = !kept_isnull;
 	same = same && is_equal(batch, UPSERT_EXTRA, values[UPSERT_EXTRA], nulls[UPSERT_EXTRA],
 							stored, stored_isnull);
 
@@ -260,10 +262,11 @@ writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool
 		{
 			values[column] = stored;
 			nulls[column] = stored_isnull;
+			mixed = mixed || (entity->columns[i].hashed && !stored_isnull);
 		}
 	}
 
-	/* neither form's hash is true of the mixture */
-	nulls[UPSERT_HASH] = true;
+	/* neither form's hash is true of a mixture */
+	nulls[UPSERT_HASH] = mixed;
 	pending->same = same;
 }

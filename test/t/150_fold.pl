@@ -133,6 +133,11 @@ is_deeply(
 	{ Person => '0|0', map { $_ => ($_ eq 'Email' ? 3 : 0) . '|7' } @children },
 	'changes: are what is written');
 
+# A copy that tells all that a list row does is as good as one.
+$run = start($org, ['Email']);
+ends($run, 'succeeded', 'changes, in their own list');
+is_deeply(jobs_of($node, $run, 'inserted, updated'), { Email => '0|0' }, 'changes, in their own list: are known');
+
 $run = start(my $sequential = new_org(), [ 'Person', @children, 'Campus' ], execution => 'sequential');
 ends($run, 'succeeded', 'sequential');
 is_deeply(folded($run), {}, 'sequential: one after the other, so nothing comes along');
