@@ -129,7 +129,13 @@ LEFT JOIN sync_engine.manifest_product d ON d.product = k.product AND d.source =
 LEFT JOIN sync_engine.manifest_product b ON b.product = k.product AND b.source = 'builtin';
 COMMENT ON VIEW sync_engine.product IS 'Products as the manifest has them, all sources together';
 
+-- keyset_key: what its list is read by; own_strategy: how it is read unless it
+-- comes with its parent's pages.
 CREATE VIEW sync_engine.entity WITH (security_invoker = true) AS
+SELECT s.*, k.keyset_key, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
+		WHEN k.keyset_key IS NOT NULL THEN 'keyset' WHEN s.strategy = 'include' THEN 'full_scan'
+		ELSE s.strategy END AS own_strategy
+FROM (
 SELECT e.product, e.entity, e.path, e.get_path, e.single, e.parent, e.parent_columns, e.shared, e.aliases,
 	coalesce(e.strategy, CASE WHEN e.parent IS NOT NULL THEN 'per_parent'
 		WHEN e.single THEN 'singleton'
@@ -156,7 +162,11 @@ FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
 	FROM (SELECT DISTINCT product, entity FROM sync_engine.manifest_entity) k
 	LEFT JOIN sync_engine.manifest_entity u ON (u.product, u.entity) = (k.product, k.entity) AND u.source = 'user'
 	LEFT JOIN sync_engine.manifest_entity d ON (d.product, d.entity) = (k.product, k.entity) AND d.source = 'discovered'
-	LEFT JOIN sync_engine.manifest_entity b ON (b.product, b.entity) = (k.product, k.entity) AND b.source = 'builtin') e;
+	LEFT JOIN sync_engine.manifest_entity b ON (b.product, b.entity) = (k.product, k.entity) AND b.source = 'builtin') e
+) s, LATERAL (SELECT CASE WHEN s.parent IS NULL AND s.strategy IN ('keyset', 'append_log', 'created_tail', 'include')
+	THEN CASE WHEN 'updated_at' = ANY (s.order_keys) AND 'updated_at' = ANY (s.where_keys) THEN 'updated_at'
+		WHEN 'created_at' = ANY (s.order_keys) AND 'created_at' = ANY (s.where_keys) THEN 'created_at' END
+	END AS keyset_key) k;
 COMMENT ON VIEW sync_engine.entity IS 'Entities as the manifest has them, all sources together; ready = it can be synced';
 
 CREATE VIEW sync_engine.attribute WITH (security_invoker = true) AS

@@ -221,17 +221,17 @@ entity_names_person_walks(List *names)
 List *
 entity_names_resting_on(List *names, List *others)
 {
-	List	   *resting = NIL;
-	ListCell   *cell;
+	static Statement select_resting = {
+		"WITH RECURSIVE resting(product, entity) AS ("
+		"  SELECT split_part(u, '.', 1), split_part(u, '.', 2) FROM unnest($2) u "
+		"  UNION SELECT e.product, e.entity FROM resting r "
+		"  JOIN sync_engine.entity e ON e.product = r.product AND e.parent = r.entity) "
+		"SELECT product || '.' || entity FROM resting WHERE product || '.' || entity = ANY ($1) ORDER BY 1",
+		2, {TEXTARRAYOID, TEXTARRAYOID}
+	};
+	Datum		args[2] = {entity_names_array(names), entity_names_array(others)};
 
-	if (others == NIL)
-		return NIL;
-	foreach(cell, names)
-	{
-		if (list_intersection(entity_names_with_parents(list_make1(lfirst(cell))), others) != NIL)
-			resting = lappend(resting, lfirst(cell));
-	}
-	return resting;
+	return names_of(statement_run(&select_resting, args, NULL));
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_row.h"
+#include "queue_fold.h"
 #include "session.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -64,6 +65,28 @@ fail_at_start(Job *job, const Failure *failure)
 }
 
 /*
+ * find_position: where the job goes on.  Called when all tables are there: the
+ * position of a table that is made anew is the beginning.  False if the
+ * manifest does not have the parent that it walks.
+ */
+static bool
+find_position(Job *job)
+{
+	Entity	   *parent;
+
+	job->position = queue_job_position(job->claim.job_id);
+	if (job->entity->parent == NULL)
+		return true;
+	parent = manifest_load(job->entity->product, job->entity->parent);
+	if (parent == NULL)
+		return false;
+	(void) tables_ensure(parent);
+	job->walk = walk_create(job->entity, job->org->name, job->claim.job_id,
+							checkpoint_parse(job->position)->parent);
+	return true;
+}
+
+/*
  * start: the part of job_start that can fail; NULL if the job ended at once.
  */
 static Job *
@@ -76,7 +99,7 @@ start(Job *job)
 	Failure		failure;
 	bool		durable = false;
 	char	   *version;
-	Checkpoint *checkpoint;
+	List	   *folded;
 
 	if (!session_begin("starting a job"))
 	{
@@ -111,37 +134,28 @@ start(Job *job)
 		job->table = tables_ensure(job->entity);
 		job->writer = writer_create(job->entity, job->org->name, job->table,
 									claim->run_id, claim->job_id);
+		folded = queue_folded_jobs(claim->job_id);
+		if (folded != NIL)
+		{
+			/* each in a transaction of its own: what is wrong with one is its own business */
+			MemoryContextSwitchTo(transaction_context);
+			session_commit(durable);
+			fold_start(job, folded);
+			if (!session_begin("starting a job"))
+			{
+				job_free(job);
+				return NULL;
+			}
+			transaction_context = MemoryContextSwitchTo(context);
+		}
+		if (!find_position(job))
+		{
+			failure = (Failure) {"42704", "the manifest does not have the entity's parent any more", NULL};
+			return fail_at_start(job, &failure);
+		}
 	}
 	MemoryContextSwitchTo(transaction_context);
 	session_commit(durable);
-
-	if (job->inquiry == NULL)
-	{
-		fold_start(job);
-		/* only now: the position of a table that is made anew is the beginning */
-		if (!session_begin("reading a checkpoint"))
-		{
-			job_free(job);
-			return NULL;
-		}
-		transaction_context = MemoryContextSwitchTo(context);
-		job->position = queue_job_position(claim->job_id);
-		checkpoint = checkpoint_parse(job->position);
-		if (job->entity->parent != NULL)
-		{
-			Entity	   *parent = manifest_load(job->entity->product, job->entity->parent);
-
-			if (parent == NULL)
-			{
-				failure = (Failure) {"42704", "the manifest does not have the entity's parent any more", NULL};
-				return fail_at_start(job, &failure);
-			}
-			(void) tables_ensure(parent);
-			job->walk = walk_create(job->entity, job->org->name, claim->job_id, checkpoint->parent);
-		}
-		MemoryContextSwitchTo(transaction_context);
-		session_commit(durable);
-	}
 
 	live->run_id = claim->run_id;
 	live->fetched = claim->fetched;

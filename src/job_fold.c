@@ -154,23 +154,11 @@ start_one(Job *job, const FoldedJob *from)
 }
 
 void
-fold_start(Job *job)
+fold_start(Job *job, List *folded)
 {
-	MemoryContext context = CurrentMemoryContext;
-	List	   *jobs;
 	ListCell   *cell;
-	bool		durable = false;
-	MemoryContext old;
 
-	if (!session_begin("looking for entities that come along"))
-		return;
-	old = MemoryContextSwitchTo(context);
-	jobs = queue_folded_jobs(job->claim.job_id);
-	MemoryContextSwitchTo(old);
-	session_commit(durable);
-	MemoryContextSwitchTo(context);
-
-	foreach(cell, jobs)
+	foreach(cell, folded)
 		start_one(job, lfirst(cell));
 }
 

@@ -18,8 +18,8 @@
 
 #include "job.h"
 
-/* Prepares what is folded into the job; in transactions of its own. */
-extern void fold_start(Job *job);
+/* Prepares what is folded into the job (FoldedJob *); in transactions of its own. */
+extern void fold_start(Job *job, List *folded);
 
 /* What is in the request for it: "emails,addresses", palloc'd; NULL if nothing. */
 extern char *fold_include(const Job *job);

@@ -250,10 +250,7 @@ Entity *
 manifest_load(const char *product, const char *name)
 {
 	static Statement select_entity = {
-		"SELECT e.path, e.parent, e.strategy, p.base_path, p.api_version, "
-		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
-		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
-		"     AND e.strategy = ANY ('" MANIFEST_KEYSET_STRATEGIES "') ORDER BY n LIMIT 1), "
+		"SELECT e.path, e.parent, e.strategy, p.base_path, p.api_version, e.keyset_key, "
 		"  (SELECT count(*) FROM sync_engine.attribute a "
 		"   WHERE a.product = e.product AND a.entity = e.entity) + "
 		"  2 * (SELECT count(*) FROM sync_engine.relationship r "

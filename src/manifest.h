@@ -13,9 +13,6 @@
 
 #include "nodes/pg_list.h"
 
-/* Strategies that read by a key where the API can order and filter by it. */
-#define MANIFEST_KEYSET_STRATEGIES	"{keyset,append_log,created_tail,include}"
-
 /* How a value is stored. */
 typedef enum ColumnType
 {

@@ -18,7 +18,6 @@
 #include "catalog/pg_type.h"
 #include "entity_name.h"
 #include "job.h"
-#include "manifest.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
 #include "plan.h"
@@ -47,10 +46,7 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 {
 	static Statement select_nodes = {
 		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
-		"SELECT e.product, e.entity, e.strategy, e.path, "
-		"  (SELECT k FROM unnest(ARRAY['updated_at', 'created_at']) WITH ORDINALITY AS u(k, n) "
-		"   WHERE k = ANY (e.order_keys) AND k = ANY (e.where_keys) AND e.parent IS NULL "
-		"     AND e.strategy = ANY ('" MANIFEST_KEYSET_STRATEGIES "') ORDER BY n LIMIT 1), "
+		"SELECT e.product, e.entity, e.own_strategy, e.path, e.keyset_key, "
 		"  e.single, parent.n, s.total, s.rows, s.strategy_note, owner.n, i.include, s.unseen, "
 		"  s.unfolded_at IS NULL OR s.unfolded_at < now() - interval '" FOLD_AGAIN "', "
 		"  (SELECT m.strategy FROM sync_engine.manifest_entity m WHERE m.source = 'user' "
@@ -75,7 +71,7 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 	plan->nodes = palloc0(sizeof(PlannedEntity) * Max(n, 1));
 	for (uint64 row = 0; row < n; row++)
 	{
-		PlannedEntity   *node = &plan->nodes[plan->n];
+		PlannedEntity *node = &plan->nodes[plan->n];
 		int64		total = result_int64(row, 8, -1);
 		int64		rows = result_int64(row, 9, 0);
 
@@ -84,7 +80,7 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 		node->name = psprintf("%s.%s", node->product, node->entity);
 		if (plan->n > 0 && strcmp(node->name, plan->nodes[plan->n - 1].name) == 0)
 			continue;			/* a second way to come along */
-		node->strategy = result_text(row, 3);
+		node->own_strategy = result_text(row, 3);
 		node->path = result_text(row, 4);
 		node->keyset_key = result_text(row, 5);
 		node->single = result_bool(row, 6);
@@ -117,18 +113,15 @@ load_edges(SyncPlan *plan, List *names)
 	uint64		n = statement_run(&select_edges, args, NULL);
 
 	plan->n_edges = (int) n;
-	plan->edges = palloc(sizeof(PlannedEdge) * Max(n, 1));
-	plan->dep_edges = palloc(sizeof(DepEdge) * Max(n, 1));
+	plan->edges = palloc(sizeof(DepEdge) * Max(n, 1));
+	plan->skips = palloc(sizeof(bool) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
-		DepEdge    *dep = &plan->edges[i].dep;
-
-		dep->from = (int) result_int64(i, 1, 0);
-		dep->to = (int) result_int64(i, 2, 0);
-		dep->hard = result_bool(i, 3);
-		dep->rank = (int) result_int64(i, 4, 0);
-		plan->edges[i].skips = result_bool(i, 5);
-		plan->dep_edges[i] = *dep;
+		plan->edges[i].from = (int) result_int64(i, 1, 0);
+		plan->edges[i].to = (int) result_int64(i, 2, 0);
+		plan->edges[i].hard = result_bool(i, 3);
+		plan->edges[i].rank = (int) result_int64(i, 4, 0);
+		plan->skips[i] = result_bool(i, 5);
 	}
 }
 
@@ -143,7 +136,7 @@ sort(SyncPlan *plan)
 
 	for (int i = 0; i < plan->n; i++)
 		names[i] = plan->nodes[i].name;
-	plan->graph = depgraph_sort(plan->n, names, plan->n_edges, plan->dep_edges);
+	plan->graph = depgraph_sort(plan->n, names, plan->n_edges, plan->edges);
 	if (plan->graph->ok)
 		return;
 
@@ -182,7 +175,6 @@ estimate(SyncPlan *plan, PlannedEntity *node)
 	}
 	else if (node->single)
 	{
-
 		if (!node->counted)
 			node->records = lists;
 		node->requests = lists;
@@ -233,16 +225,7 @@ choose_strategies(SyncPlan *plan, bool may_fold)
 
 	for (int i = 0; i < plan->n; i++)
 	{
-		PlannedEntity   *node = &plan->nodes[i];
-
-		if (node->parent >= 0)
-			node->own_strategy = "per_parent";
-		else if (node->single)
-			node->own_strategy = "singleton";
-		else if (node->keyset_key != NULL)
-			node->own_strategy = "keyset";
-		else
-			node->own_strategy = strcmp(node->strategy, "include") == 0 ? "full_scan" : node->strategy;
+		PlannedEntity *node = &plan->nodes[i];
 
 		if (folded[i])
 		{

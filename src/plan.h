@@ -38,19 +38,13 @@ typedef struct PlannedEntity
 	double		requests;
 } PlannedEntity;
 
-typedef struct PlannedEdge
-{
-	DepEdge		dep;
-	bool		skips;			/* the parent's failure skips the child */
-} PlannedEdge;
-
 typedef struct SyncPlan
 {
 	int			n;
-	PlannedEntity   *nodes;
+	PlannedEntity *nodes;
 	int			n_edges;
-	PlannedEdge   *edges;
-	DepEdge    *dep_edges;		/* the same, as the graph knows them */
+	DepEdge    *edges;
+	bool	   *skips;			/* per edge: the parent's failure skips the child */
 	DepGraphResult *graph;
 	const char *problem;		/* it cannot be ordered: why; or NULL */
 } SyncPlan;

@@ -191,7 +191,7 @@ plan_run(const Run *run, List *names)
 
 		for (int i = 0; i < plan->n_edges; i++)
 		{
-			const DepEdge *edge = &plan->edges[i].dep;
+			const DepEdge *edge = &plan->edges[i];
 
 			if (edge->to == number && edge->hard && !(waits && jobs[edge->from].job_id == previous))
 				unmet++;
@@ -201,10 +201,10 @@ plan_run(const Run *run, List *names)
 								  folds ? jobs[node->folded_into].job_id : 0, folds ? plan_via(plan, node) : NULL);
 		for (int i = 0; i < plan->n_edges; i++)
 		{
-			const DepEdge *edge = &plan->edges[i].dep;
+			const DepEdge *edge = &plan->edges[i];
 
 			if (edge->to == number && edge->hard)
-				insert_dependency(jobs[number].job_id, jobs[edge->from].job_id, plan->edges[i].skips);
+				insert_dependency(jobs[number].job_id, jobs[edge->from].job_id, plan->skips[i]);
 		}
 		if (waits)
 			insert_dependency(jobs[number].job_id, previous, false);

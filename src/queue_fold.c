@@ -19,9 +19,8 @@
 
 /* How an entity is read that does not come along: an expression on job j. */
 #define OWN_STRATEGY \
-	"coalesce((SELECT CASE WHEN e.strategy <> 'include' THEN e.strategy " \
-	"    WHEN e.parent IS NOT NULL THEN 'per_parent' ELSE 'full_scan' END " \
-	"  FROM sync_engine.entity e WHERE (e.product, e.entity) = (j.product, j.entity)), j.strategy)"
+	"coalesce((SELECT e.own_strategy FROM sync_engine.entity e " \
+	"  WHERE (e.product, e.entity) = (j.product, j.entity)), j.strategy)"
 
 void
 queue_fold_claim(int64 lane, List *claimed)

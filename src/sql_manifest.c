@@ -54,7 +54,7 @@ sync_dependency_graph(PG_FUNCTION_ARGS)
 	node_names = palloc(sizeof(char *) * Max(plan->n, 1));
 	for (int i = 0; i < plan->n; i++)
 		node_names[i] = plan->nodes[i].name;
-	text = graph_format_write(format, plan->n, node_names, plan->n_edges, plan->dep_edges, plan->graph);
+	text = graph_format_write(format, plan->n, node_names, plan->n_edges, plan->edges, plan->graph);
 	text = MemoryContextStrdup(caller, text);
 	owner_scope_leave(&scope);
 	SPI_finish();

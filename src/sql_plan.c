@@ -77,7 +77,7 @@ node_names(const SyncPlan *plan, int number, bool hard)
 
 	for (int i = 0; i < plan->n_edges; i++)
 	{
-		const DepEdge *edge = &plan->edges[i].dep;
+		const DepEdge *edge = &plan->edges[i];
 		bool		dropped = false;
 
 		for (int k = 0; k < plan->graph->n_dropped; k++)

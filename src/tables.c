@@ -53,8 +53,8 @@ static const struct
 	{"_deleted_by", "text"},
 };
 
-const char *
-tables_sql_type(ColumnType type)
+static const char *
+sql_type(ColumnType type)
 {
 	switch (type)
 	{
@@ -213,7 +213,7 @@ create_table(const Entity *entity)
 	appendStringInfo(&sql, "CREATE TABLE %s (org text NOT NULL, id text NOT NULL, ", table);
 	for (int i = 0; i < entity->n_columns; i++)
 		appendStringInfo(&sql, "%s %s, ", quote_identifier(entity->columns[i].name),
-						 tables_sql_type(entity->columns[i].type));
+						 sql_type(entity->columns[i].type));
 	for (int i = 0; i < lengthof(engine_columns); i++)
 		appendStringInfo(&sql, "%s %s, ", engine_columns[i].name, engine_columns[i].type);
 	appendStringInfoString(&sql, "PRIMARY KEY (org, id))");
@@ -323,7 +323,7 @@ missing_columns(const Entity *entity, Oid relation)
 		if (get_attnum(relation, entity->columns[i].name) == InvalidAttrNumber)
 			appendStringInfo(&columns, "%s ADD COLUMN %s %s", columns.len > 0 ? "," : "",
 							 quote_identifier(entity->columns[i].name),
-							 tables_sql_type(entity->columns[i].type));
+							 sql_type(entity->columns[i].type));
 	}
 	for (int i = 0; i < lengthof(engine_columns); i++)
 	{

@@ -39,7 +39,4 @@ extern bool tables_check(Oid relation);
  */
 extern void tables_limit_waits(void);
 
-/* SQL type of a column. */
-extern const char *tables_sql_type(ColumnType type);
-
 #endif							/* SYNC_ENGINE_TABLES_H */
