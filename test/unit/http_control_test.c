@@ -236,6 +236,7 @@ static void
 test_stuck_resolver(void)
 {
 	HttpLimits	limits = default_limits();
+	int			files = open_files();
 	HttpClient *saved = client;
 	OriginRule	stuck = rule_for("http", STUCK_HOST, 80);
 	HttpRequest request = {.origin = &stuck};
@@ -275,6 +276,12 @@ test_stuck_resolver(void)
 	while (resolver.waiting > 0)
 		pthread_cond_wait(&resolver.changed, &resolver.lock);
 	pthread_mutex_unlock(&resolver.lock);
+
+	/* threads that nobody waits for close their own files, a moment later */
+	clock_gettime(CLOCK_MONOTONIC, &start_time);
+	while (open_files() > files && milliseconds_since(&start_time) < PATIENCE_MS)
+		poll(NULL, 0, 1);
+	CHECK(open_files() <= files);
 }
 
 static void
