@@ -10,6 +10,7 @@ PG_CPPFLAGS = -Isrc
 SQL_PIECES = \
 	sql/00_header.sql \
 	sql/10_state.sql \
+	sql/11_state_triggers.sql \
 	sql/20_manifest.sql \
 	sql/21_manifest_data.sql \
 	sql/30_functions.sql \

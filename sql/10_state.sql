@@ -46,9 +46,11 @@ CREATE TABLE sync_engine.run (
 	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile')),
 	execution text NOT NULL CHECK (execution IN ('sequential', 'parallel', 'hybrid')),
 	priority int NOT NULL DEFAULT 0,
+	retry_of bigint,						-- the run whose jobs go on where they stopped
 	status text NOT NULL DEFAULT 'queued' CHECK (status IN
 		('queued', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled', 'skipped', 'held')),
-	cancel_requested boolean NOT NULL DEFAULT false,
+	attempts int NOT NULL DEFAULT 0,		-- to plan it, that failed
+	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	requested_by name NOT NULL,
 	requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	started_at timestamptz,
@@ -57,10 +59,37 @@ CREATE TABLE sync_engine.run (
 	sqlstate text,
 	hint text
 );
-COMMENT ON TABLE sync_engine.run IS 'One request to sync an organisation';
+COMMENT ON TABLE sync_engine.run IS 'One request to sync an organisation; its states: src/README.md';
 
-CREATE INDEX run_unfinished ON sync_engine.run (priority DESC, run_id) WHERE status IN ('queued', 'running');
+CREATE INDEX run_unplanned ON sync_engine.run (priority DESC, run_id)
+	WHERE status = 'queued' AND not_before = '-infinity';
+CREATE INDEX run_postponed ON sync_engine.run (not_before) WHERE status = 'queued' AND not_before > '-infinity';
+CREATE INDEX run_unfinished ON sync_engine.run (org, run_id) WHERE status IN ('queued', 'running', 'paused');
+CREATE INDEX run_finished ON sync_engine.run (finished_at) WHERE finished_at IS NOT NULL;
 
+-- A wish to cancel or pause is a row of its own: whoever has not committed it
+-- yet stands in no lane's way.
+CREATE TABLE sync_engine.cancel_request (
+	run_id bigint NOT NULL,
+	requested_by name NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE sync_engine.cancel_request IS 'Runs that somebody wants to end; a lane takes the row away when it has';
+CREATE INDEX cancel_request_run ON sync_engine.cancel_request (run_id);
+
+CREATE TABLE sync_engine.pause (
+	org text,								-- NULL = all
+	product text,
+	entity text,							-- NULL = all of the organisation
+	run_id bigint,							-- this run alone
+	paused_by name NOT NULL,
+	paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE NULLS NOT DISTINCT (org, product, entity, run_id)
+);
+COMMENT ON TABLE sync_engine.pause IS 'What does not go on until sync_resume: everything, an organisation, entities of it, or a run';
+
+-- A queued job can be claimed unless one of unmet, joined_job_id,
+-- folded_into, parked and not_before says what it waits for.
 CREATE TABLE sync_engine.job (
 	job_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	run_id bigint NOT NULL REFERENCES sync_engine.run ON DELETE CASCADE,
@@ -72,16 +101,23 @@ CREATE TABLE sync_engine.job (
 	status text NOT NULL DEFAULT 'queued' CHECK (status IN
 		('queued', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled', 'skipped', 'held')),
 	priority int NOT NULL,
+	turn float8 NOT NULL DEFAULT 0,			-- among those of its priority: see src/queue_turn.h
 	wave int NOT NULL DEFAULT 0,
 	unmet int NOT NULL DEFAULT 0,			-- dependencies that have not ended
 	joined_job_id bigint,					-- its result becomes this job's
 	folded_into bigint,						-- the job whose pages bring its records along
+	parked text CHECK (parked IN (
+		'entity',							-- a job that it cannot join reads the same
+		'org')),							-- as many of its org run as may at once
 	via text,								-- by which way they came along
 	lane bigint,							-- the lane that holds it
 	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- failed ones since the last page
+	suspect boolean NOT NULL DEFAULT false,	-- its lane was lost, and no page has been written since
+	applying boolean NOT NULL DEFAULT false,	-- suspect, and at a page just now
+	crashes int NOT NULL DEFAULT 0,			-- while it was applying, since the last page
 	expected bigint,						-- total_count, as the API last said
 	pages bigint NOT NULL DEFAULT 0,
 	requests bigint NOT NULL DEFAULT 0,
@@ -98,13 +134,18 @@ CREATE TABLE sync_engine.job (
 	hint text,
 	CHECK (fetched = inserted + updated + unchanged + dead_lettered)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE sync_engine.job IS 'One entity within a run, with its checkpoint and counters; moved once in every page''s transaction';
+COMMENT ON TABLE sync_engine.job IS 'One entity within a run, with its checkpoint and counters, moved once in every page''s transaction; its states: src/README.md';
 
 CREATE INDEX job_run ON sync_engine.job (run_id);
-CREATE INDEX job_claimable ON sync_engine.job (priority DESC, job_id)
-	WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL AND folded_into IS NULL;
+CREATE INDEX job_claimable ON sync_engine.job (priority DESC, turn, job_id)
+	WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL AND folded_into IS NULL AND parked IS NULL
+		AND not_before = '-infinity';
+CREATE INDEX job_postponed ON sync_engine.job (not_before) WHERE status = 'queued' AND not_before > '-infinity';
+CREATE INDEX job_parked ON sync_engine.job (org) WHERE status = 'queued' AND parked IS NOT NULL;
+CREATE INDEX job_paused ON sync_engine.job (org, product, entity) WHERE status = 'paused';
 CREATE UNIQUE INDEX job_running ON sync_engine.job (org, product, entity) WHERE status = 'running';
 CREATE INDEX job_queued ON sync_engine.job (org, product, entity) WHERE status = 'queued';
+CREATE INDEX job_last_turn ON sync_engine.job (org, priority, turn) WHERE status = 'queued';
 CREATE INDEX job_joined ON sync_engine.job (joined_job_id) WHERE joined_job_id IS NOT NULL;
 CREATE INDEX job_folded ON sync_engine.job (folded_into) WHERE folded_into IS NOT NULL;
 
@@ -132,7 +173,7 @@ CREATE TABLE sync_engine.activity (
 	sqlstate text,
 	hint text
 );
-COMMENT ON TABLE sync_engine.activity IS 'Steps of runs, and the retries and failures of jobs; a job''s own pages are counted in its row';
+COMMENT ON TABLE sync_engine.activity IS 'Steps of runs, and the retries and failures of jobs'' steps; what goes well in a job is counted in its row';
 CREATE INDEX activity_run ON sync_engine.activity (run_id);
 CREATE INDEX activity_job ON sync_engine.activity (job_id);
 
@@ -212,3 +253,4 @@ SELECT pg_catalog.pg_extension_config_dump('sync_engine.sync_state', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.dead_letter', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.dead_letter_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.schema_change', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.pause', 'WHERE run_id IS NULL');

@@ -32,6 +32,9 @@
 /* a record that the API sent is no sound resource object */
 #define SQLSTATE_BAD_RECORD		"SE006"
 
+/* its process was lost again and again while it applied a page */
+#define SQLSTATE_CRASHED		"SE007"
+
 /* HTTP answers are SE and their status; these two mean «nothing for this token» */
 #define SQLSTATE_NO_ACCESS		"SE403"
 #define SQLSTATE_NO_SUCH_LIST	"SE404"

@@ -21,11 +21,13 @@
 char	   *guc_allowed_hosts;
 char	   *guc_database_names;
 char	   *guc_key_file;
+int			guc_max_buffer;
 int			guc_max_credentials;
 int			guc_max_requests;
 int			guc_max_requests_per_org;
 int			guc_max_workers;
 int			guc_replica_lag;
+int			guc_retention;
 char	   *guc_table_owner;
 
 static bool
@@ -99,6 +101,14 @@ guc_define(void)
 							   PGC_POSTMASTER, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
 
+	DefineCustomIntVariable("sync_engine.max_buffer",
+							"Memory that one lane may use for answers that are not applied yet.",
+							"Organisations share it by their weight; a single answer may be larger.",
+							&guc_max_buffer,
+							65536, 64, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
 	DefineCustomIntVariable("sync_engine.max_credentials",
 							"Credentials whose rate budget is kept in shared memory (1-100000).",
 							NULL,
@@ -137,6 +147,14 @@ guc_define(void)
 							&guc_replica_lag,
 							300, 0, 86400,
 							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("sync_engine.retention",
+							"How long ended runs are remembered; -1 means for ever.",
+							"At least an hour, so that whoever waited for a run can look at it.",
+							&guc_retention,
+							30 * 24 * 60, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 
 	DefineCustomStringVariable("sync_engine.table_owner",

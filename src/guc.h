@@ -14,11 +14,13 @@
 extern char *guc_allowed_hosts;
 extern char *guc_database_names;
 extern char *guc_key_file;
+extern int	guc_max_buffer;		/* kilobytes */
 extern int	guc_max_credentials;
 extern int	guc_max_requests;
 extern int	guc_max_requests_per_org;
 extern int	guc_max_workers;
 extern int	guc_replica_lag;
+extern int	guc_retention;		/* minutes; -1 = for ever */
 extern char *guc_table_owner;
 
 extern void guc_define(void);

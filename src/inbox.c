@@ -199,32 +199,21 @@ answer(WaiterSlot *slot, int64 run_id)
 	LWLockRelease(shared->lock);
 }
 
-/*
- * cancel_run: false if somebody's transaction has the run's row; it may be
- * open for long, and nobody else's request is to wait for it.
- */
-static bool
+static void
 cancel_run(int64 run_id)
 {
 	static Statement request_cancel = {
-		"WITH free AS (SELECT run_id FROM sync_engine.run WHERE run_id = $1 "
-		"    FOR NO KEY UPDATE SKIP LOCKED), "
-		"  requested AS (UPDATE sync_engine.run r SET cancel_requested = true FROM free "
-		"    WHERE r.run_id = free.run_id AND r.status IN ('queued', 'running')) "
-		"SELECT EXISTS (SELECT FROM free) "
-		"  OR NOT EXISTS (SELECT FROM sync_engine.run WHERE run_id = $1)",
+		"INSERT INTO sync_engine.cancel_request (run_id, requested_by) "
+		"SELECT run_id, requested_by FROM sync_engine.run WHERE run_id = $1",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run_id)};
 	bool		durable = true;
-	bool		done;
 
 	if (!session_begin("taking a cancel request"))
-		return true;			/* the extension is gone, and the run with it */
+		return;					/* the extension is gone, and the run with it */
 	(void) statement_run(&request_cancel, args, NULL);
-	done = result_bool(0, 1);
 	session_commit(durable);
-	return done;
 }
 
 /*
@@ -265,27 +254,24 @@ take_request(WaiterSlot *slot, const WaiterSlot *copy)
 }
 
 /*
- * take_leave: cancels the run that somebody no longer waits for; false if that
- * has to be tried again.
+ * take_leave: cancels the run that somebody no longer waits for.
  */
-static bool
+static void
 take_leave(WaiterSlot *slot, const WaiterSlot *copy)
 {
-	bool		done = cancel_run(copy->run_id);
+	cancel_run(copy->run_id);
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot->state = done ? WAITER_FREE : WAITER_LEFT;
+	slot->state = WAITER_FREE;
 	LWLockRelease(shared->lock);
-	return done;
 }
 
 bool
-inbox_take_next(bool *some_left)
+inbox_take_next(void)
 {
 	static int	next = 0;		/* one that raises an error does not come first again */
 	WaiterSlot *copy = palloc(sizeof(WaiterSlot));
 
-	*some_left = false;
 	for (int i = 0; i < MAX_WAITERS; i++)
 	{
 		WaiterSlot *slot = &shared->waiters[next];
@@ -294,13 +280,10 @@ inbox_take_next(bool *some_left)
 		if (slot->state == WAITER_FREE || !take(slot, copy))
 			continue;
 		if (copy->state == WAITER_REQUESTED)
-		{
 			take_request(slot, copy);
-			return true;
-		}
-		if (take_leave(slot, copy))
-			return true;
-		*some_left = true;
+		else
+			take_leave(slot, copy);
+		return true;
 	}
 	return false;
 }

@@ -25,11 +25,11 @@ extern void inbox_leave(WaiterSlot *waiter, bool cancel_run);
 
 /* For lanes. */
 /*
- * Takes the next request, or the next wish to cancel; false if there is none,
- * or only such as have to wait for somebody's transaction (*some_left).  After
- * an error: a request that was being taken is refused, a cancel is tried again.
+ * Takes the next request, or the next wish to cancel; false if there is none.
+ * After an error: a request that was being taken is refused, a cancel is tried
+ * again.
  */
-extern bool inbox_take_next(bool *some_left);
+extern bool inbox_take_next(void);
 extern void inbox_refuse_taken(const char *error);
 extern void inbox_give_back(void);	/* what this lane took and did not finish */
 extern void inbox_reject_requests(const char *error);

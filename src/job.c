@@ -14,25 +14,17 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/pg_prng.h"
 #include "errors.h"
 #include "job.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_row.h"
+#include "queue_control.h"
 #include "queue_fold.h"
 #include "session.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/*
- * Attempts of one page before its job fails.  With the delays below, the last
- * one is about three minutes after the first: a short outage passes.
- */
-#define MAX_ATTEMPTS		9
-#define RETRY_DELAY_MIN_MS	500
-#define RETRY_DELAY_MAX_MS	60000
 
 void
 job_show_waiting(Job *job, const char *waiting)
@@ -54,10 +46,11 @@ job_show_waiting(Job *job, const char *waiting)
  * fail_at_start: ends a job that cannot begin.
  */
 static Job *
-fail_at_start(Job *job, const Failure *failure)
+fail_at_start(Job *job, Failure *failure)
 {
 	bool		durable = true;
 
+	failure->activity = &activity_start_job;
 	(void) queue_end_job(job->claim.job_id, job->claim.epoch, "failed", failure);
 	session_commit(durable);
 	job_free(job);
@@ -301,15 +294,13 @@ job_retry(Job *job, PageRequest *request, const Failure *failure)
 	request->state = REQUEST_PLANNED;
 
 	request->attempts++;
-	if (request->attempts >= MAX_ATTEMPTS)
+	if (request->attempts >= activity_sync_page.policy.max_attempts)
 	{
 		job_end(job, "failed", failure);
 		return;
 	}
 
-	/* exponential, with jitter so that jobs do not come back together */
-	delay_ms = Min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS << (request->attempts - 1));
-	delay_ms = delay_ms / 2 + (int) (pg_prng_double(&pg_global_prng_state) * (delay_ms / 2));
+	delay_ms = activity_delay_ms(&activity_sync_page, request->attempts);
 	request->not_before = budget_now() + delay_ms * INT64CONST(1000);
 	job_show_waiting(job, failure->message);
 	job_row_retry(job, request->attempts, failure, delay_ms);
@@ -341,5 +332,18 @@ job_postpone(Job *job, const char *reason, int milliseconds)
 	if (!session_begin("giving a job back"))
 		return;
 	(void) queue_release_job(job->claim.job_id, job->claim.epoch, reason, milliseconds);
+	session_commit(durable);
+}
+
+void
+job_pause(Job *job)
+{
+	bool		durable = true;
+
+	job->over = true;
+	if (!session_begin("pausing a job"))
+		return;
+	job_row_save_requests(job);
+	queue_pause_job(job->claim.job_id, job->claim.epoch);
 	session_commit(durable);
 }

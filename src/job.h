@@ -78,6 +78,7 @@ struct Job
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
 	int			per_page;		/* rows asked for; fewer if the API gives fewer */
+	int64		page_bytes;		/* of the last answer; 0 = none yet */
 	int64		total;			/* rows in the present window; -1 = unknown */
 	int			run_ahead;		/* pages ahead: few until the list's size is
 								 * known, and after its rows moved */
@@ -101,6 +102,7 @@ struct Job
 	GovTime		wake_at;		/* nothing to do before; 0 = now */
 	bool		over;			/* ended or given back; free it */
 	LiveJob    *live;
+	struct LaneOrg *lane_org;	/* what its org has under way in this lane */
 };
 
 /*
@@ -115,6 +117,9 @@ extern void job_end(Job *job, const char *status, const Failure *failure);
 
 /* Gives the job back to the queue, naming what it waits for. */
 extern void job_postpone(Job *job, const char *reason, int milliseconds);
+
+/* Takes the job from this lane until it is resumed; it goes on from its checkpoint. */
+extern void job_pause(Job *job);
 
 /* Drops requests, and frees everything. */
 extern void job_free(Job *job);

@@ -372,6 +372,8 @@ job_fetch_take(Job *job, PageRequest *request)
 	bool		shrink;
 
 	budget_response(job->org->budget_key, &governed);
+	if (response->body_len > 0)
+		job->page_bytes = response->body_len;
 	request->state = REQUEST_ANSWERED;
 	job_show_waiting(job, NULL);
 

@@ -337,6 +337,25 @@ fold_finish(Job *job)
 }
 
 void
+fold_drop(Job *job, int64 job_id, const char *reason)
+{
+	ListCell   *cell;
+	const bool	by_api = false;
+
+	foreach(cell, job->folded)
+	{
+		Folded	   *folded = lfirst(cell);
+
+		if (folded->job_id == job_id)
+		{
+			unfold_in_transaction(job, job_id, reason, by_api);
+			drop(job, folded, reason);
+			return;
+		}
+	}
+}
+
+void
 fold_drop_all(Job *job, const char *reason)
 {
 	List	   *all = list_copy(job->folded);

@@ -49,6 +49,9 @@ extern FoldResult fold_write(Job *job, const PageRequest *request, const ParsedP
 /* With the last page: the lists have been read. */
 extern void fold_finish(Job *job);
 
+/* No longer asks for one of them; fine if it does not. */
+extern void fold_drop(Job *job, int64 job_id, const char *reason);
+
 /* Asks for no more than the job's own records from now on. */
 extern void fold_drop_all(Job *job, const char *reason);
 

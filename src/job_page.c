@@ -21,9 +21,10 @@
 #include "iso8601.h"
 #include "job_fold.h"
 #include "job_page.h"
-#include "job_way.h"
 #include "job_row.h"
+#include "job_suspect.h"
 #include "job_walk.h"
+#include "job_way.h"
 #include "page_owner.h"
 #include "session.h"
 #include "storage/lmgr.h"
@@ -231,6 +232,7 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 
 	job->unsaved_requests = 0;
 	job->activity_id = 0;
+	job->claim.suspect = false;
 	job->live->fetched = job->claim.fetched;
 	job->live->expected = job->claim.expected;
 	if (hopeless && !is_end)
@@ -397,20 +399,17 @@ empty_page(void)
 	return page;
 }
 
-void
-job_page_apply(Job *job, PageRequest *request)
+/*
+ * judge: an answer that came with success.
+ */
+static void
+judge(Job *job, PageRequest *request)
 {
 	const HttpResponse *response;
 	ParsedPage *page;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
 	bool		is_wrong_org;
 	const char *disowned;
-
-	if (request->parent_is_gone || request->parent_is_forbidden)
-	{
-		apply(job, request, empty_page());
-		return;
-	}
 
 	response = http_response(request->transfer);
 	page = page_parse((char *) response->body, response->body_len, &default_limits);
@@ -447,4 +446,20 @@ job_page_apply(Job *job, PageRequest *request)
 		return;
 	}
 	apply(job, request, page);
+}
+
+void
+job_page_apply(Job *job, PageRequest *request)
+{
+	if (job->claim.suspect && !suspect_mark(job))
+	{
+		job->over = true;
+		return;
+	}
+	if (request->parent_is_gone || request->parent_is_forbidden)
+		apply(job, request, empty_page());
+	else
+		judge(job, request);
+	if (job->claim.suspect && !job->over)
+		suspect_unmark(job);
 }

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job_inquiry.h"
 #include "job_row.h"
 #include "session.h"
 #include "utils/builtins.h"
@@ -20,7 +21,8 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 {
 	static Statement move = {
 		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
-		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0 "
+		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0, "
+		"  suspect = false, applying = false, crashes = 0 "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		6, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID}
 	};
@@ -79,9 +81,9 @@ job_row_retry(Job *job, int attempts, const Failure *failure, int delay_ms)
 	static Statement insert_activity = {
 		"INSERT INTO sync_engine.activity (run_id, job_id, kind, status, attempts, error, sqlstate, hint, "
 		"  next_attempt_at) "
-		"VALUES ($1, $2, 'sync_page', 'retrying', $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 ms') "
+		"VALUES ($1, $2, $8, 'retrying', $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 ms') "
 		"RETURNING activity_id",
-		7, {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
+		8, {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID}
 	};
 	static Statement update_activity = {
 		"UPDATE sync_engine.activity SET attempts = $3, error = $4, sqlstate = $5, hint = $6, "
@@ -89,8 +91,8 @@ job_row_retry(Job *job, int attempts, const Failure *failure, int delay_ms)
 		"WHERE activity_id = $1 AND job_id = $2",
 		7, {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID}
 	};
-	Datum		args[7];
-	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', failure->hint ? ' ' : 'n', ' '};
+	Datum		args[8];
+	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', failure->hint ? ' ' : 'n', ' ', ' '};
 	bool		durable = false;
 
 	if (!session_begin("noting a failed attempt"))
@@ -117,6 +119,7 @@ job_row_retry(Job *job, int attempts, const Failure *failure, int delay_ms)
 	args[4] = CStringGetTextDatum(failure->sqlstate);
 	args[5] = failure->hint ? CStringGetTextDatum(failure->hint) : (Datum) 0;
 	args[6] = Int32GetDatum(delay_ms);
+	args[7] = CStringGetTextDatum(job->inquiry ? job->inquiry->strategy : activity_sync_page.kind);
 	if (job->activity_id != 0)
 		(void) statement_run(&update_activity, args, nulls);
 	else

@@ -38,6 +38,7 @@ static const struct
 	{"exclude", jbvArray},
 	{"rate_share", jbvNumeric, 1, 100},
 	{"secret_file", jbvString},
+	{"weight", jbvNumeric, 1, 100},
 };
 
 static Failure
@@ -178,7 +179,7 @@ org_check_options(Jsonb *options)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"%s\" does not exist", name),
 					 errhint("Options are api_versions, delete_behaviour, delete_threshold_count, "
-							 "delete_threshold_percent, entities, exclude, rate_share, secret_file.")));
+							 "delete_threshold_percent, entities, exclude, rate_share, secret_file, weight.")));
 
 		(void) JsonbIteratorNext(&iterator, &value, skip_nested);
 		type = value.type == jbvBinary ?
@@ -249,8 +250,8 @@ Org *
 org_load(const char *name, Failure *failure)
 {
 	static Statement select_org = {
-		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::numeric::int, connected_at "
-		"FROM sync_engine.org WHERE org = $1",
+		"SELECT base_url, status, error, hint, pco_organization_id, (options->>'rate_share')::numeric::int, connected_at, "
+		"  (options->>'weight')::numeric::int FROM sync_engine.org WHERE org = $1",
 		1, {TEXTOID}
 	};
 	Datum		args[1] = {CStringGetTextDatum(name)};
@@ -269,6 +270,7 @@ org_load(const char *name, Failure *failure)
 	org->pco_organization_id = result_text(0, 5);
 	org->rate_share = (int) result_int64(0, 6, 100);
 	org->connected_at = result_timestamp(0, 7, DT_NOBEGIN);
+	org->weight = (int) result_int64(0, 8, 1);
 	status = result_text(0, 2);
 	if (strcmp(status, "stopped") == 0)
 	{

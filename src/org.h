@@ -27,6 +27,7 @@ typedef struct Org
 	Credential	credential;
 	uint64		budget_key;
 	int			rate_share;		/* percent of the rate limit */
+	int			weight;			/* of its claims beside those of others */
 	char	   *pco_organization_id;	/* NULL before the first contact */
 	TimestampTz connected_at;	/* of the credential */
 } Org;

@@ -97,8 +97,12 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 	}
 }
 
+/*
+ * load_edges: a soft one is also heeded where it lets one come with the other's
+ * pages.
+ */
 static void
-load_edges(SyncPlan *plan, List *names)
+load_edges(SyncPlan *plan, List *names, bool soft_edges)
 {
 	static Statement select_edges = {
 		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
@@ -112,16 +116,19 @@ load_edges(SyncPlan *plan, List *names)
 	Datum		args[1] = {entity_names_array(names)};
 	uint64		n = statement_run(&select_edges, args, NULL);
 
-	plan->n_edges = (int) n;
 	plan->edges = palloc(sizeof(DepEdge) * Max(n, 1));
 	plan->skips = palloc(sizeof(bool) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
-		plan->edges[i].from = (int) result_int64(i, 1, 0);
-		plan->edges[i].to = (int) result_int64(i, 2, 0);
-		plan->edges[i].hard = result_bool(i, 3);
-		plan->edges[i].rank = (int) result_int64(i, 4, 0);
-		plan->skips[i] = result_bool(i, 5);
+		DepEdge    *edge = &plan->edges[plan->n_edges];
+
+		edge->from = (int) result_int64(i, 1, 0);
+		edge->to = (int) result_int64(i, 2, 0);
+		edge->hard = result_bool(i, 3);
+		edge->rank = (int) result_int64(i, 4, 0);
+		if (!edge->hard && !soft_edges && plan->nodes[edge->to].folded_into != edge->from)
+			continue;
+		plan->skips[plan->n_edges++] = result_bool(i, 5);
 	}
 }
 
@@ -242,16 +249,16 @@ choose_strategies(SyncPlan *plan, bool may_fold)
 }
 
 SyncPlan *
-plan_build(List *names, const char *org, bool may_fold)
+plan_build(List *names, const char *org, const PlanOptions *options)
 {
 	SyncPlan   *plan = palloc0(sizeof(SyncPlan));
 
 	names = entity_names_with_parents(names);
 	load_nodes(plan, names, org);
-	load_edges(plan, names);
+	load_edges(plan, names, options->soft_edges);
 	sort(plan);
 	if (plan->problem == NULL)
-		choose_strategies(plan, may_fold);
+		choose_strategies(plan, options->may_fold);
 	return plan;
 }
 

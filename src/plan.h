@@ -49,13 +49,18 @@ typedef struct SyncPlan
 	const char *problem;		/* it cannot be ordered: why; or NULL */
 } SyncPlan;
 
+typedef struct PlanOptions
+{
+	bool		may_fold;		/* one may come with another's pages */
+	bool		soft_edges;		/* containers before members, where that delays nobody */
+} PlanOptions;
+
 /*
  * Plans the entities ('product.Entity' String nodes) and the parents that
  * nested ones walk, with what is known of the org's numbers (org may be NULL: no
- * numbers).  may_fold: one may come with another's pages.  In the current memory
- * context.
+ * numbers).  In the current memory context.
  */
-extern SyncPlan *plan_build(List *names, const char *org, bool may_fold);
+extern SyncPlan *plan_build(List *names, const char *org, const PlanOptions *options);
 
 /* Raises an error if there is no order. */
 extern void plan_require_order(const SyncPlan *plan);

@@ -15,6 +15,7 @@
 #include "plan.h"
 #include "planner.h"
 #include "queue.h"
+#include "queue_claim.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -28,54 +29,46 @@ typedef struct Run
 	char	   *mode;
 	char	   *execution;
 	int			priority;
+	int64		retry_of;
+	double		turn;			/* of its next job */
+	double		turn_step;
 } Run;
 
+/* The run that is being planned, and at which step: for whoever catches an error. */
+static int64 planned_run = 0;
+static const Activity *planned_step = NULL;
+
 static void
-record_activity(int64 run_id, const char *kind, const char *detail)
+record_activity(int64 run_id, const char *detail)
 {
 	static Statement insert_activity = {
-		"INSERT INTO sync_engine.activity (run_id, kind, status, detail, finished_at) "
-		"VALUES ($1, $2, 'succeeded', $3, clock_timestamp())",
+		"INSERT INTO sync_engine.activity (run_id, kind, status, attempts, detail, finished_at) "
+		"SELECT run_id, $2, 'succeeded', attempts + 1, $3, clock_timestamp() FROM sync_engine.run WHERE run_id = $1",
 		3, {INT8OID, TEXTOID, TEXTOID}
 	};
-	Datum		args[3] = {Int64GetDatum(run_id), CStringGetTextDatum(kind), CStringGetTextDatum(detail)};
+	Datum		args[3] = {Int64GetDatum(run_id), CStringGetTextDatum(planned_step->kind), CStringGetTextDatum(detail)};
 
 	(void) statement_run(&insert_activity, args, NULL);
 }
 
-/* A job of the run, as it was inserted. */
-typedef struct PlannedJob
-{
-	int64		job_id;
-	bool		joined;			/* another run's job brings its result */
-} PlannedJob;
-
 /*
- * insert_job: a job for one entity.  Where another run's job for it has not
- * ended, the new one joins that.
+ * insert_job: a job for one entity, with the org's next turn.  Whether it runs or
+ * joins another is decided when it is claimed.
  */
-static PlannedJob
-insert_job(const Run *run, const char *name, const char *strategy, int wave, int unmet,
+static int64
+insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet,
 		   int64 folded_into, const char *via)
 {
 	static Statement insert = {
-		"WITH other AS (SELECT o.job_id FROM sync_engine.job o WHERE o.org = $2 "
-		"    AND o.product = split_part($3, '.', 1) AND o.entity = split_part($3, '.', 2) "
-		"    AND o.status IN ('queued', 'running') AND o.joined_job_id IS NULL AND o.mode = $4 "
-		"    AND o.run_id <> $1 ORDER BY job_id LIMIT 1) "
-		"INSERT INTO sync_engine.job (run_id, org, product, entity, mode, strategy, priority, wave, unmet, "
-		"  joined_job_id, folded_into, via) "
-		"SELECT $1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, "
-		"  (SELECT job_id FROM other), "
-		"  CASE WHEN NOT EXISTS (SELECT 1 FROM other) THEN $9 END, "
-		"  CASE WHEN NOT EXISTS (SELECT 1 FROM other) THEN $10 END "
-		"RETURNING job_id, joined_job_id IS NOT NULL",
-		10, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID}
+		"INSERT INTO sync_engine.job (run_id, org, product, entity, mode, strategy, priority, turn, wave, unmet, "
+		"  folded_into, via) "
+		"VALUES ($1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, $9, $10, $11) "
+		"RETURNING job_id",
+		11, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT8OID, TEXTOID}
 	};
-	Datum		args[10];
-	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', folded_into == 0 ? 'n' : ' ',
+	Datum		args[11];
+	char		nulls[11] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', folded_into == 0 ? 'n' : ' ',
 	via == NULL ? 'n' : ' '};
-	PlannedJob	job;
 
 	args[0] = Int64GetDatum(run->run_id);
 	args[1] = CStringGetTextDatum(run->org);
@@ -83,14 +76,43 @@ insert_job(const Run *run, const char *name, const char *strategy, int wave, int
 	args[3] = CStringGetTextDatum(strcmp(run->mode, "auto") == 0 ? "full" : run->mode);
 	args[4] = CStringGetTextDatum(strategy);
 	args[5] = Int32GetDatum(run->priority);
-	args[6] = Int32GetDatum(wave);
-	args[7] = Int32GetDatum(unmet);
-	args[8] = Int64GetDatum(folded_into);
-	args[9] = via ? CStringGetTextDatum(via) : (Datum) 0;
+	args[6] = Float8GetDatum(run->turn);
+	args[7] = Int32GetDatum(wave);
+	args[8] = Int32GetDatum(unmet);
+	args[9] = Int64GetDatum(folded_into);
+	args[10] = via ? CStringGetTextDatum(via) : (Datum) 0;
+	if (folded_into == 0)
+		run->turn += run->turn_step;
 	(void) statement_run(&insert, args, nulls);
-	job.job_id = result_int64(0, 1, 0);
-	job.joined = result_bool(0, 2);
-	return job;
+	return result_int64(0, 1, 0);
+}
+
+/*
+ * goes_on: whether the job goes on where the one of the run that is retried
+ * stopped: what was read stays read, a walk's ledger too.
+ */
+static bool
+goes_on(const Run *run, int64 job_id)
+{
+	static Statement take_position = {
+		"UPDATE sync_engine.job j SET position = o.position, expected = o.expected FROM sync_engine.job o "
+		"WHERE j.job_id = $1 AND o.run_id = $2 AND (o.product, o.entity) = (j.product, j.entity) "
+		"AND o.mode = j.mode AND o.status IN ('failed', 'cancelled', 'held') AND o.position <> '' "
+		"AND o.folded_into IS NULL RETURNING o.job_id",
+		2, {INT8OID, INT8OID}
+	};
+	static Statement take_ledger = {
+		"UPDATE sync_engine.walk_ledger l SET job_id = j.job_id FROM sync_engine.job j WHERE j.job_id = $1 "
+		"AND (l.org, l.product, l.entity) = (j.org, j.product, j.entity) AND l.job_id = $2",
+		2, {INT8OID, INT8OID}
+	};
+	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(run->retry_of)};
+
+	if (run->retry_of == 0 || statement_run(&take_position, args, NULL) == 0)
+		return false;
+	args[1] = Int64GetDatum(result_int64(0, 1, 0));
+	(void) statement_run(&take_ledger, args, NULL);
+	return true;
 }
 
 static void
@@ -107,17 +129,17 @@ insert_dependency(int64 job_id, int64 needs, bool hard)
 }
 
 /*
- * fail_run: a graph that cannot be ordered is the manifest's fault.
+ * fail_run: it cannot be planned.
  */
 static void
-fail_run(const Run *run, const char *problem)
+fail_run(int64 run_id, const char *problem, const char *sqlstate)
 {
 	static Statement update = {
 		"UPDATE sync_engine.run SET status = 'failed', finished_at = clock_timestamp(), error = $2, "
-		"  sqlstate = '55000' WHERE run_id = $1",
-		2, {INT8OID, TEXTOID}
+		"  sqlstate = $3 WHERE run_id = $1",
+		3, {INT8OID, TEXTOID, TEXTOID}
 	};
-	Datum		args[2] = {Int64GetDatum(run->run_id), CStringGetTextDatum(problem)};
+	Datum		args[3] = {Int64GetDatum(run_id), CStringGetTextDatum(problem), CStringGetTextDatum(sqlstate)};
 
 	(void) statement_run(&update, args, NULL);
 }
@@ -126,7 +148,8 @@ static void
 start_run(const Run *run, int n_jobs)
 {
 	static Statement update = {
-		"UPDATE sync_engine.run SET status = 'running', started_at = clock_timestamp() WHERE run_id = $1",
+		"UPDATE sync_engine.run SET status = 'running', started_at = clock_timestamp(), error = NULL, sqlstate = NULL "
+		"WHERE run_id = $1",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run->run_id)};
@@ -140,11 +163,13 @@ start_run(const Run *run, int n_jobs)
  * plan_inquiries: questions need no order and no parents.
  */
 static void
-plan_inquiries(const Run *run, List *names)
+plan_inquiries(Run *run, List *names)
 {
 	ListCell   *cell;
 
+	planned_step = &activity_create_jobs;
 	start_run(run, list_length(names));
+	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
 	foreach(cell, names)
 		(void) insert_job(run, strVal(lfirst(cell)), run->kind, 0, 0, 0, NULL);
 }
@@ -160,32 +185,40 @@ count_folded(const SyncPlan *plan)
 }
 
 static void
-plan_run(const Run *run, List *names)
+plan_run(Run *run, List *names)
 {
 	bool		sequential = strcmp(run->execution, "sequential") == 0;
-	SyncPlan   *plan = plan_build(names, run->org, !sequential);
-	PlannedJob *jobs = palloc0(sizeof(PlannedJob) * Max(plan->n, 1));
+	PlanOptions options = {
+		.may_fold = !sequential,
+		.soft_edges = strcmp(run->execution, "parallel") != 0
+	};
+	SyncPlan   *plan = plan_build(names, run->org, &options);
+	int64	   *jobs = palloc0(sizeof(int64) * Max(plan->n, 1));
+	bool	   *resumed = palloc0(sizeof(bool) * Max(plan->n, 1));
 	int64		previous = 0;	/* sequential: the job to wait for */
 
-	record_activity(run->run_id, "load_manifest", psprintf("%d entities", plan->n));
+	record_activity(run->run_id, psprintf("%d entities", plan->n));
+	planned_step = &activity_build_dependency_graph;
 	if (plan->problem != NULL)
 	{
-		fail_run(run, plan->problem);
+		fail_run(run->run_id, plan->problem, "55000");
 		return;
 	}
-	record_activity(run->run_id, "build_dependency_graph",
+	record_activity(run->run_id,
 					psprintf("%d waves, %d soft edges dropped, %d entities come with another's pages",
 							 plan->graph->n_waves, plan->graph->n_dropped, count_folded(plan)));
+	planned_step = &activity_create_jobs;
 	start_run(run, plan->n);
+	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
 
-	/* in order, so that job ids order the claims: soft parents come first */
+	/* in order, so that the turns order the claims: soft parents come first */
 	for (int position = 0; position < plan->n; position++)
 	{
 		int			number = plan->graph->order[position];
 		const PlannedEntity *node = &plan->nodes[number];
-		/* its parent's job is another run's, or (without an edge) comes later */
-		bool		folds = node->folded_into >= 0 && jobs[node->folded_into].job_id != 0 &&
-			!jobs[node->folded_into].joined;
+		/* without an edge its parent comes later; one that goes on has left its records behind */
+		bool		folds = node->folded_into >= 0 && jobs[node->folded_into] != 0 &&
+			!resumed[node->folded_into];
 		bool		waits = sequential && previous != 0;
 		int			unmet = waits ? 1 : 0;
 
@@ -193,40 +226,49 @@ plan_run(const Run *run, List *names)
 		{
 			const DepEdge *edge = &plan->edges[i];
 
-			if (edge->to == number && edge->hard && !(waits && jobs[edge->from].job_id == previous))
+			if (edge->to == number && edge->hard && !(waits && jobs[edge->from] == previous))
 				unmet++;
 		}
 		jobs[number] = insert_job(run, node->name, folds ? node->strategy : node->own_strategy,
 								  plan->graph->wave[number], unmet,
-								  folds ? jobs[node->folded_into].job_id : 0, folds ? plan_via(plan, node) : NULL);
+								  folds ? jobs[node->folded_into] : 0, folds ? plan_via(plan, node) : NULL);
+		resumed[number] = !folds && goes_on(run, jobs[number]);
 		for (int i = 0; i < plan->n_edges; i++)
 		{
 			const DepEdge *edge = &plan->edges[i];
 
 			if (edge->to == number && edge->hard)
-				insert_dependency(jobs[number].job_id, jobs[edge->from].job_id, plan->skips[i]);
+				insert_dependency(jobs[number], jobs[edge->from], plan->skips[i]);
 		}
 		if (waits)
-			insert_dependency(jobs[number].job_id, previous, false);
-		previous = jobs[number].job_id;
+			insert_dependency(jobs[number], previous, false);
+		previous = jobs[number];
 	}
 }
 
 bool
 planner_plan_next_run(void)
 {
-	static Statement next_run = {
-		"SELECT run_id, kind, org, mode, execution, priority, entities FROM sync_engine.run "
-		"WHERE status = 'queued' AND NOT cancel_requested "
-		"ORDER BY priority DESC, run_id LIMIT 1 FOR UPDATE SKIP LOCKED",
+	static Statement wake = {
+		"UPDATE sync_engine.run SET not_before = '-infinity' "
+		"WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= clock_timestamp()",
 		0, {0}
 	};
-	Run			run;
+	static Statement next_run = {
+		"SELECT run_id, kind, org, mode, execution, priority, entities, retry_of FROM sync_engine.run r "
+		"WHERE status = 'queued' AND not_before = '-infinity' "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.cancel_request c WHERE c.run_id = r.run_id) "
+		"ORDER BY priority DESC, run_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
+		0, {0}
+	};
+	Run			run = {0};
 	Datum	   *entities;
 	int			n;
 	bool		isnull;
 	List	   *names = NIL;
 
+	planned_run = 0;
+	(void) statement_run(&wake, NULL, NULL);
 	if (statement_run(&next_run, NULL, NULL) == 0)
 		return false;
 	run.run_id = result_int64(0, 1, 0);
@@ -235,14 +277,61 @@ planner_plan_next_run(void)
 	run.mode = result_text(0, 4);
 	run.execution = result_text(0, 5);
 	run.priority = (int) result_int64(0, 6, 0);
+	run.retry_of = result_int64(0, 8, 0);
 	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7,
 													   &isnull)),
 					  TEXTOID, -1, false, TYPALIGN_INT, &entities, NULL, &n);
 	for (int i = 0; i < n; i++)
 		names = lappend(names, makeString(TextDatumGetCString(entities[i])));
+	planned_run = run.run_id;
+	planned_step = &activity_load_manifest;
 	if (strcmp(run.kind, "sync") == 0)
 		plan_run(&run, names);
 	else
 		plan_inquiries(&run, names);
+	return true;
+}
+
+bool
+planner_note_failure(const char *sqlstate, const char *message)
+{
+	static Statement note = {
+		"UPDATE sync_engine.run SET attempts = attempts + 1, error = $2, sqlstate = $3 "
+		"WHERE run_id = $1 AND status = 'queued' RETURNING attempts",
+		3, {INT8OID, TEXTOID, TEXTOID}
+	};
+	static Statement postpone = {
+		"UPDATE sync_engine.run SET not_before = clock_timestamp() + $2 * interval '1 ms' WHERE run_id = $1",
+		2, {INT8OID, INT4OID}
+	};
+	static Statement note_activity = {
+		"INSERT INTO sync_engine.activity AS a (run_id, kind, status, attempts, error, sqlstate, finished_at, "
+		"  next_attempt_at) "
+		"SELECT run_id, $2, CASE WHEN status = 'queued' THEN 'retrying' ELSE 'failed' END, attempts, error, sqlstate, "
+		"  finished_at, CASE WHEN status = 'queued' THEN not_before END FROM sync_engine.run WHERE run_id = $1",
+		2, {INT8OID, TEXTOID}
+	};
+	static Statement forget_activity = {
+		"DELETE FROM sync_engine.activity WHERE run_id = $1 AND job_id IS NULL AND status = 'retrying'",
+		1, {INT8OID}
+	};
+	Datum		args[3] = {Int64GetDatum(planned_run), CStringGetTextDatum(message), CStringGetTextDatum(sqlstate)};
+	int			attempts;
+
+	if (planned_run == 0)
+		return false;
+	if (statement_run(&note, args, NULL) == 0)
+		return true;
+	attempts = (int) result_int64(0, 1, 0);
+	if (attempts >= planned_step->policy.max_attempts)
+		fail_run(planned_run, message, sqlstate);
+	else
+	{
+		args[1] = Int32GetDatum(activity_delay_ms(planned_step, attempts));
+		(void) statement_run(&postpone, args, NULL);
+	}
+	(void) statement_run(&forget_activity, args, NULL);
+	args[1] = CStringGetTextDatum(planned_step->kind);
+	(void) statement_run(&note_activity, args, NULL);
 	return true;
 }

@@ -18,4 +18,10 @@
  */
 extern bool planner_plan_next_run(void);
 
+/*
+ * After an error in that, in a transaction of its own: the run is planned again
+ * later, or fails after too many attempts.  False if the error was no run's.
+ */
+extern bool planner_note_failure(const char *sqlstate, const char *message);
+
 #endif							/* SYNC_ENGINE_PLANNER_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * queue.c
- *		Runs and jobs: enqueue, claim, give back, recover.
+ *		Runs and jobs: enqueue, give back, recover.
  *
  * A lease is a lock: a lane holds one session lock, named by a number that is
  * never used twice, and writes that number into the jobs it claims.  A running
@@ -18,6 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "entity_name.h"
+#include "errors.h"
 #include "miscadmin.h"
 #include "queue.h"
 #include "queue_fold.h"
@@ -26,11 +27,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/*
- * Jobs of one org that run at once.  Its rate budget is kept busy by fewer, and
- * the rest of a lane's places is for others.
- */
-#define MAX_ORG_JOBS	16
+/* So many losses of its lane while a page was applied, and a job is held. */
+#define MAX_CRASHES		3
 
 static void
 lane_lock_tag(LOCKTAG *tag, int64 lane)
@@ -68,11 +66,12 @@ int64
 queue_enqueue(const RunRequest *request)
 {
 	static Statement insert_run = {
-		"INSERT INTO sync_engine.run (kind, org, entities, mode, execution, priority, requested_by, everything) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING run_id",
-		8, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, NAMEOID, BOOLOID}
+		"INSERT INTO sync_engine.run (kind, org, entities, mode, execution, priority, requested_by, everything, "
+		"  retry_of) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING run_id",
+		9, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, NAMEOID, BOOLOID, INT8OID}
 	};
-	Datum		args[8];
+	Datum		args[9];
+	char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', request->retry_of == 0 ? 'n' : ' '};
 	NameData	role;
 
 	namestrcpy(&role, GetUserNameFromId(request->role, false));
@@ -85,100 +84,55 @@ queue_enqueue(const RunRequest *request)
 	args[5] = Int32GetDatum(request->priority);
 	args[6] = NameGetDatum(&role);
 	args[7] = BoolGetDatum(request->everything);
-	(void) statement_run(&insert_run, args, NULL);
+	args[8] = Int64GetDatum(request->retry_of);
+	(void) statement_run(&insert_run, args, nulls);
 	return result_int64(0, 1, 0);
-}
-
-List *
-queue_claim(int64 lane, int limit)
-{
-	static Statement claim = {
-		"UPDATE sync_engine.job SET status = 'running', lane = $1, epoch = epoch + 1, "
-		"  error = NULL, started_at = coalesce(started_at, clock_timestamp()) "
-		"WHERE job_id IN (WITH candidate AS (SELECT j.job_id, coalesce(b.busy, 0) "
-		"      + row_number() OVER (PARTITION BY j.org ORDER BY j.priority DESC, j.job_id) AS turn "
-		"    FROM sync_engine.job j LEFT JOIN (SELECT org, count(*) AS busy FROM sync_engine.job "
-		"      WHERE status = 'running' AND folded_into IS NULL GROUP BY org) b USING (org) "
-		"    WHERE j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL "
-		"      AND j.not_before <= now() "
-		"      AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
-		"        AND (r.org, r.product, r.entity) = (j.org, j.product, j.entity)) "
-		"      AND NOT EXISTS (SELECT 1 FROM sync_engine.job e WHERE e.status = 'queued' "
-		"        AND e.job_id < j.job_id AND e.joined_job_id IS NULL AND e.unmet = 0 "
-		"        AND (e.org, e.product, e.entity) = (j.org, j.product, j.entity))) "
-		"  SELECT j.job_id FROM candidate c JOIN sync_engine.job j USING (job_id) "
-		"  WHERE c.turn <= $3 AND j.status = 'queued' "
-		"  ORDER BY j.priority DESC, c.turn, j.job_id LIMIT $2 FOR UPDATE OF j SKIP LOCKED) "
-		"RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
-		"  fetched, requests, expected, attempts, "
-		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id)",
-		3, {INT8OID, INT4OID, INT4OID}
-	};
-	MemoryContext context = CurrentMemoryContext;
-	Datum		args[3] = {Int64GetDatum(lane), Int32GetDatum(limit), Int32GetDatum(MAX_ORG_JOBS)};
-	uint64		rows = statement_run(&claim, args, NULL);
-	List	   *claimed = NIL;
-
-	MemoryContextSwitchTo(context);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ClaimedJob *job = palloc(sizeof(ClaimedJob));
-
-		job->job_id = result_int64(row, 1, 0);
-		job->run_id = result_int64(row, 2, 0);
-		job->epoch = result_int64(row, 3, 0);
-		job->org = result_text(row, 4);
-		job->product = result_text(row, 5);
-		job->entity = result_text(row, 6);
-		job->strategy = result_text(row, 7);
-		job->fetched = result_int64(row, 8, 0);
-		job->requests = result_int64(row, 9, 0);
-		job->expected = result_int64(row, 10, -1);
-		job->attempts = (int) result_int64(row, 11, 0);
-		job->everything = result_bool(row, 12);
-		claimed = lappend(claimed, job);
-	}
-	queue_fold_claim(lane, claimed);
-	return claimed;
-}
-
-bool
-queue_has_claimable(void)
-{
-	static Statement claimable = {
-		"SELECT 1 FROM sync_engine.job WHERE status = 'queued' AND unmet = 0 "
-		"AND joined_job_id IS NULL AND folded_into IS NULL AND not_before <= now() LIMIT 1",
-		0, {0}
-	};
-
-	return statement_run(&claimable, NULL, NULL) > 0;
-}
-
-void
-queue_part_orphaned_joins(void)
-{
-	/* a job can end while another lane, which sees it running, joins one to it */
-	static Statement part = {
-		"UPDATE sync_engine.job j SET joined_job_id = NULL FROM sync_engine.job t "
-		"WHERE j.status = 'queued' AND j.joined_job_id = t.job_id "
-		"AND t.status NOT IN ('queued', 'running')",
-		0, {0}
-	};
-
-	(void) statement_run(&part, NULL, NULL);
 }
 
 TimestampTz
 queue_next_due(void)
 {
 	static Statement next_due = {
-		"SELECT min(not_before) FROM sync_engine.job "
-		"WHERE status = 'queued' AND unmet = 0 AND joined_job_id IS NULL AND folded_into IS NULL",
+		"SELECT least((SELECT min(not_before) FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity'), "
+		"  (SELECT min(not_before) FROM sync_engine.run WHERE status = 'queued' AND not_before > '-infinity'))",
 		0, {0}
 	};
 
 	(void) statement_run(&next_due, NULL, NULL);
 	return result_timestamp(0, 1, DT_NOEND);
+}
+
+/*
+ * hold_crashed: a page that takes the server down again and again is left to
+ * people.
+ */
+static void
+hold_crashed(void)
+{
+	static Statement select_crashed = {
+		"SELECT job_id, epoch, position FROM sync_engine.job WHERE status = 'running' AND lane IS NULL",
+		0, {0}
+	};
+	uint64		n = statement_run(&select_crashed, NULL, NULL);
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	int64	   *epochs = palloc(sizeof(int64) * Max(n, 1));
+	char	  **positions = palloc(sizeof(char *) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		ids[i] = result_int64(i, 1, 0);
+		epochs[i] = result_int64(i, 2, 0);
+		positions[i] = result_text(i, 3);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		Failure		failure = {SQLSTATE_CRASHED, NULL,
+		"See the server's log for what ended the process; then call sync_retry."};
+
+		failure.message = psprintf("its process ended %d times while it applied the page after \"%s\"",
+								   MAX_CRASHES, positions[i]);
+		(void) queue_end_job(ids[i], epochs[i], "held", &failure);
+	}
 }
 
 int
@@ -189,11 +143,13 @@ queue_recover_orphans(int64 own_lane)
 		1, {INT8OID}
 	};
 	static Statement requeue = {
-		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1 "
+		"UPDATE sync_engine.job SET status = CASE WHEN applying AND crashes + 1 >= $2 THEN 'running' ELSE 'queued' END, "
+		"  lane = NULL, epoch = epoch + 1, suspect = folded_into IS NULL, "
+		"  crashes = crashes + applying::int, applying = false "
 		"WHERE status = 'running' AND lane = $1",
-		1, {INT8OID}
+		2, {INT8OID, INT4OID}
 	};
-	Datum		args[1] = {Int64GetDatum(own_lane)};
+	Datum		args[2] = {Int64GetDatum(own_lane), Int32GetDatum(MAX_CRASHES)};
 	uint64		n_lanes = statement_run(&select_lanes, args, NULL);
 	int64	   *lanes = palloc(sizeof(int64) * Max(n_lanes, 1));
 	int			recovered = 0;
@@ -207,7 +163,36 @@ queue_recover_orphans(int64 own_lane)
 		args[0] = Int64GetDatum(lanes[i]);
 		recovered += (int) statement_run(&requeue, args, NULL);
 	}
+	if (recovered > 0)
+		hold_crashed();
 	return recovered;
+}
+
+int
+queue_free_stranded(void)
+{
+	/* its target ended in another lane while it joined */
+	static Statement part = {
+		"UPDATE sync_engine.job j SET joined_job_id = NULL FROM sync_engine.job t "
+		"WHERE j.status = 'queued' AND j.joined_job_id = t.job_id "
+		"AND t.status NOT IN ('queued', 'running', 'paused')",
+		0, {0}
+	};
+	static Statement part_from_lost = {
+		"UPDATE sync_engine.job j SET joined_job_id = NULL WHERE j.status = 'queued' AND j.joined_job_id IS NOT NULL "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job t WHERE t.job_id = j.joined_job_id)",
+		0, {0}
+	};
+	/* what it was parked for ended in another lane while it was */
+	static Statement unpark = {
+		"UPDATE sync_engine.job j SET parked = NULL WHERE j.status = 'queued' AND j.parked IS NOT NULL "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' AND r.org = j.org "
+		"  AND (j.parked = 'org' OR (r.product, r.entity) = (j.product, j.entity)))",
+		0, {0}
+	};
+
+	return (int) (statement_run(&part, NULL, NULL) + statement_run(&part_from_lost, NULL, NULL) +
+				  statement_run(&unpark, NULL, NULL));
 }
 
 bool
@@ -215,7 +200,7 @@ queue_release_job(int64 job_id, int64 epoch, const char *reason, int millisecond
 {
 	static Statement release = {
 		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1, error = $3, "
-		"  attempts = attempts + 1, "
+		"  attempts = attempts + 1, applying = false, "
 		"  not_before = clock_timestamp() + $4 * least(power(2, attempts), 5) * interval '1 ms' "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		4, {INT8OID, INT8OID, TEXTOID, INT4OID}
@@ -233,7 +218,7 @@ bool
 queue_restart_job(int64 job_id, int64 epoch)
 {
 	static Statement restart = {
-		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1, position = '' "
+		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1, position = '', applying = false "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		2, {INT8OID, INT8OID}
 	};
@@ -248,11 +233,11 @@ queue_restart_job(int64 job_id, int64 epoch)
 void
 queue_restart_jobs(const char *product, const char *entity)
 {
+	/* also those that ended, for sync_retry lets them go on where they stood */
 	static Statement restart = {
 		"UPDATE sync_engine.job SET position = '' WHERE ((product, entity) = ($1, $2) "
 		"  OR job_id IN (SELECT folded_into FROM sync_engine.job f WHERE (f.product, f.entity) = ($1, $2) "
-		"    AND f.status IN ('queued', 'running', 'paused', 'held'))) "
-		"AND status IN ('queued', 'running', 'paused', 'held') AND position <> ''",
+		"    AND f.status <> 'succeeded')) AND status <> 'succeeded' AND position <> ''",
 		2, {TEXTOID, TEXTOID}
 	};
 	Datum		args[2] = {CStringGetTextDatum(product), CStringGetTextDatum(entity)};

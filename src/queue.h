@@ -14,6 +14,7 @@
 #ifndef SYNC_ENGINE_QUEUE_H
 #define SYNC_ENGINE_QUEUE_H
 
+#include "activity.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
@@ -27,6 +28,7 @@ typedef struct RunRequest
 	const char *mode;
 	const char *execution;
 	int			priority;
+	int64		retry_of;		/* run whose jobs go on where they stopped; 0 = none */
 	Oid			role;			/* on whose behalf */
 } RunRequest;
 
@@ -44,6 +46,7 @@ typedef struct ClaimedJob
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
 	int			attempts;		/* failed ones since the last page */
+	bool		suspect;		/* its lane was lost, and no page has been written since */
 	bool		everything;		/* of a run that asks for all that can be seen */
 } ClaimedJob;
 
@@ -53,24 +56,28 @@ typedef struct Failure
 	const char *sqlstate;
 	const char *message;
 	const char *hint;
+	const Activity *activity;	/* in which step; NULL = sync_page */
 } Failure;
+
+/* Somebody waits for an answer: before all that only moves data. */
+#define INQUIRY_PRIORITY	1000000
 
 extern int64 queue_enqueue(const RunRequest *request);
 
-/* Claims up to `limit` jobs for a lane; the list is in the current context. */
-extern List *queue_claim(int64 lane, int limit);
-
-/* Whether something could be claimed now. */
-extern bool queue_has_claimable(void);
-
-/* Lets jobs go that joined one which has ended unseen. */
-extern void queue_part_orphaned_joins(void);
-
-/* When the next job that waits for its time is due; DT_NOEND if none. */
+/* When the next job or run that waits for its time is due; DT_NOEND if none. */
 extern TimestampTz queue_next_due(void);
 
-/* Puts the jobs of lanes that are gone back into the queue. */
+/*
+ * Puts the jobs of lanes that are gone back into the queue, as suspects; one that
+ * was lost too often while a page of it was applied is held.
+ */
 extern int	queue_recover_orphans(int64 own_lane);
+
+/*
+ * Puts right what an event that two lanes brought about at the same time can
+ * leave: jobs that wait for something that has happened.
+ */
+extern int	queue_free_stranded(void);
 
 /*
  * Gives a claimed job back and says why.  It can be claimed again after that
@@ -99,11 +106,8 @@ extern void queue_lock_runs(int64 job_id);
  */
 extern bool queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *failure);
 
-/* Runs with cancel_requested that have not ended (list of int64 *). */
-extern List *queue_runs_to_cancel(void);
-
-/* Cancels all jobs of a run that no lane holds, and so perhaps the run. */
-extern void queue_cancel_waiting_jobs(int64 run_id);
+/* Jobs that joined this one have to do their work themselves. */
+extern void queue_part_joined(int64 job_id);
 
 /* Closes a run whose jobs have all ended. */
 extern void queue_close_run(int64 run_id);

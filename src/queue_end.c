@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "commands/async.h"
 #include "errors.h"
 #include "queue.h"
 #include "queue_fold.h"
@@ -48,17 +47,6 @@ ended_jobs(uint64 n)
 	return ended;
 }
 
-/*
- * notify: tells listeners that a run or job moved; ids only.
- */
-static void
-notify(int64 run_id, int64 job_id, const char *status)
-{
-	Async_Notify("sync_engine",
-				 psprintf("{\"run_id\": " INT64_FORMAT ", \"job_id\": %s, \"status\": \"%s\"}",
-						  run_id, job_id == 0 ? "null" : psprintf(INT64_FORMAT, job_id), status));
-}
-
 void
 queue_close_run(int64 run_id)
 {
@@ -67,22 +55,21 @@ queue_close_run(int64 run_id)
 		"UPDATE sync_engine.run r SET finished_at = clock_timestamp(), status = CASE "
 		"  WHEN s.n = s.unseen AND s.n > 0 THEN 'skipped' "
 		"  WHEN s.n = s.succeeded + s.unseen THEN 'succeeded' WHEN s.cancelled > 0 THEN 'cancelled' "
-		"  WHEN s.succeeded + s.partial = 0 THEN 'failed' ELSE 'partial' END "
+		"  WHEN s.succeeded + s.partial > 0 THEN 'partial' WHEN s.held > 0 THEN 'held' ELSE 'failed' END "
 		"FROM (SELECT count(*) n, count(*) FILTER (WHERE status = 'succeeded') succeeded, "
 		"    count(*) FILTER (WHERE status = 'skipped' "
 		"      AND sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "')) unseen, "
 		"    count(*) FILTER (WHERE status = 'partial') partial, "
 		"    count(*) FILTER (WHERE status = 'cancelled') cancelled, "
-		"    count(*) FILTER (WHERE status IN ('queued', 'running', 'paused', 'held')) unfinished "
+		"    count(*) FILTER (WHERE status = 'held') held, "
+		"    count(*) FILTER (WHERE status IN ('queued', 'running', 'paused')) unfinished "
 		"  FROM sync_engine.job WHERE run_id = $1) s "
-		"WHERE r.run_id = $1 AND r.status = 'running' AND s.unfinished = 0 "
-		"RETURNING r.status",
+		"WHERE r.run_id = $1 AND r.status IN ('running', 'paused') AND s.unfinished = 0",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run_id)};
 
-	if (statement_run(&close_run, args, NULL) > 0)
-		notify(run_id, 0, result_text(0, 1));
+	(void) statement_run(&close_run, args, NULL);
 }
 
 static void end_joined(int64 job_id, const char *status);
@@ -102,17 +89,17 @@ end_followers(int64 job_id, const char *status)
 	static Statement select_hard = {
 		"SELECT j.job_id, n.entity, n.sqlstate FROM sync_engine.job_dependency d "
 		"JOIN sync_engine.job j USING (job_id) JOIN sync_engine.job n ON n.job_id = d.needs "
-		"WHERE d.needs = $1 AND d.hard AND j.status = 'queued'",
+		"WHERE d.needs = $1 AND d.hard AND j.status IN ('queued', 'paused')",
 		1, {INT8OID}
 	};
 	static Statement end_follower = {
 		"UPDATE sync_engine.job SET status = $2, finished_at = clock_timestamp(), "
 		"  error = $3, sqlstate = $4 "
-		"WHERE job_id = $1 AND status = 'queued' RETURNING run_id",
+		"WHERE job_id = $1 AND status IN ('queued', 'paused')",
 		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	static Statement let_go = {
-		"UPDATE sync_engine.job SET unmet = unmet - 1 WHERE status IN ('queued', 'running') AND job_id IN "
+		"UPDATE sync_engine.job SET unmet = unmet - 1 WHERE status IN ('queued', 'running', 'paused') AND job_id IN "
 		"(SELECT job_id FROM sync_engine.job_dependency WHERE needs = $1)",
 		1, {INT8OID}
 	};
@@ -141,7 +128,6 @@ end_followers(int64 job_id, const char *status)
 			args[3] = CStringGetTextDatum(unseen ? SQLSTATE_NO_ACCESS : SQLSTATE_SKIPPED);
 			if (statement_run(&end_follower, args, NULL) > 0)
 			{
-				notify(result_int64(0, 1, 0), ids[i], follower_status);
 				queue_unfold_all(ids[i]);
 				end_followers(ids[i], follower_status);
 				end_joined(ids[i], follower_status);
@@ -184,6 +170,18 @@ record_state(int64 job_id)
 	(void) statement_run(&upsert_state, args, NULL);
 }
 
+void
+queue_part_joined(int64 job_id)
+{
+	static Statement part = {
+		"UPDATE sync_engine.job SET joined_job_id = NULL WHERE joined_job_id = $1 AND status = 'queued'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job_id)};
+
+	(void) statement_run(&part, args, NULL);
+}
+
 /*
  * end_joined: jobs of other runs that joined this one share its result, or
  * run by themselves if it brought none.
@@ -200,25 +198,21 @@ end_joined(int64 job_id, const char *status)
 		"RETURNING j.job_id, j.run_id",
 		1, {INT8OID}
 	};
-	static Statement part = {
-		"UPDATE sync_engine.job SET joined_job_id = NULL WHERE joined_job_id = $1 AND status = 'queued'",
-		1, {INT8OID}
-	};
 	Datum		args[1] = {Int64GetDatum(job_id)};
 	uint64		n;
 	EndedJob   *ended;
 
 	if (!is_success(status))
 	{
-		(void) statement_run(&part, args, NULL);
+		queue_part_joined(job_id);
 		return;
 	}
 	n = statement_run(&share_result, args, NULL);
 	ended = ended_jobs(n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		notify(ended[i].run_id, ended[i].job_id, status);
 		end_followers(ended[i].job_id, status);
+		end_joined(ended[i].job_id, status);	/* a full that joined had taken a delta in */
 		queue_close_run(ended[i].run_id);
 	}
 }
@@ -264,7 +258,6 @@ end_folded(int64 job_id, const char *status, const Failure *failure)
 	ended = ended_jobs(n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		notify(ended[i].run_id, ended[i].job_id, status);
 		record_state(ended[i].job_id);
 		end_followers(ended[i].job_id, status);
 		end_joined(ended[i].job_id, status);
@@ -278,8 +271,8 @@ queue_lock_runs(int64 job_id)
 	static Statement lock_runs = {
 		"SELECT run_id FROM sync_engine.run WHERE run_id IN "
 		"(SELECT run_id FROM sync_engine.job WHERE job_id = $1 OR joined_job_id = $1 OR joined_job_id IN "
-		"  (SELECT job_id FROM sync_engine.job WHERE folded_into = $1)) "
-		"ORDER BY run_id FOR UPDATE",
+		"  (SELECT job_id FROM sync_engine.job WHERE folded_into = $1 OR joined_job_id = $1)) "
+		"ORDER BY run_id FOR NO KEY UPDATE",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};
@@ -287,19 +280,42 @@ queue_lock_runs(int64 job_id)
 	(void) statement_run(&lock_runs, args, NULL);
 }
 
+/*
+ * close_activities: the step that was being retried ends with the job.  One that
+ * failed at once is noted, so that it can be named to sync_retry.
+ */
+static void
+close_activities(int64 job_id, const char *status, const Failure *failure)
+{
+	static Statement close_retrying = {
+		"UPDATE sync_engine.activity SET status = $2, finished_at = clock_timestamp(), "
+		"  next_attempt_at = NULL WHERE job_id = $1 AND status = 'retrying'",
+		2, {INT8OID, TEXTOID}
+	};
+	static Statement note_failed = {
+		"INSERT INTO sync_engine.activity (run_id, job_id, kind, status, finished_at, error, sqlstate, hint) "
+		"SELECT run_id, job_id, $2, 'failed', finished_at, error, sqlstate, hint FROM sync_engine.job "
+		"WHERE job_id = $1",
+		2, {INT8OID, TEXTOID}
+	};
+	bool		failed = strcmp(status, "failed") == 0 || strcmp(status, "held") == 0;
+	Datum		args[2] = {Int64GetDatum(job_id),
+	CStringGetTextDatum(failed ? "failed" : strcmp(status, "cancelled") == 0 ? "cancelled" : "succeeded")};
+
+	if (statement_run(&close_retrying, args, NULL) > 0 || !failed)
+		return;
+	args[1] = CStringGetTextDatum(failure && failure->activity ? failure->activity->kind : activity_sync_page.kind);
+	(void) statement_run(&note_failed, args, NULL);
+}
+
 bool
 queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *failure)
 {
 	static Statement end_job = {
 		"UPDATE sync_engine.job SET status = $3, finished_at = clock_timestamp(), lane = NULL, "
-		"  attempts = 0, error = $4, sqlstate = $5, hint = $6 "
+		"  attempts = 0, applying = false, error = $4, sqlstate = $5, hint = $6 "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id, org, product, entity",
 		6, {INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	static Statement close_activities = {
-		"UPDATE sync_engine.activity SET status = $2, finished_at = clock_timestamp(), "
-		"  next_attempt_at = NULL WHERE job_id = $1 AND status = 'retrying'",
-		2, {INT8OID, TEXTOID}
 	};
 	Datum		args[6] = {Int64GetDatum(job_id), Int64GetDatum(epoch)};
 	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
@@ -318,73 +334,11 @@ queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *fail
 					result_text(0, 2), status, failure ? ": " : "", failure ? failure->message : ""),
 			 errdetail("run_id=" INT64_FORMAT " job_id=" INT64_FORMAT, run_id, job_id)));
 
-	args[1] = CStringGetTextDatum(is_success(status) ? "succeeded" :
-								  strcmp(status, "cancelled") == 0 ? "cancelled" : "failed");
-	(void) statement_run(&close_activities, args, NULL);
-
-	notify(run_id, job_id, status);
+	close_activities(job_id, status, failure);
 	record_state(job_id);
 	end_folded(job_id, status, failure);
 	end_followers(job_id, status);
 	end_joined(job_id, status);
 	queue_close_run(run_id);
 	return true;
-}
-
-List *
-queue_runs_to_cancel(void)
-{
-	static Statement select_runs = {
-		"SELECT run_id FROM sync_engine.run WHERE status IN ('queued', 'running') AND cancel_requested",
-		0, {0}
-	};
-	MemoryContext context = CurrentMemoryContext;
-	uint64		n = statement_run(&select_runs, NULL, NULL);
-	List	   *runs = NIL;
-
-	MemoryContextSwitchTo(context);
-	for (uint64 i = 0; i < n; i++)
-	{
-		int64	   *run_id = palloc(sizeof(int64));
-
-		*run_id = result_int64(i, 1, 0);
-		runs = lappend(runs, run_id);
-	}
-	return runs;
-}
-
-void
-queue_cancel_waiting_jobs(int64 run_id)
-{
-	static Statement lock_run = {
-		"SELECT 1 FROM sync_engine.run WHERE run_id = $1 FOR UPDATE",
-		1, {INT8OID}
-	};
-	static Statement cancel_unplanned = {
-		"UPDATE sync_engine.run SET status = 'cancelled', finished_at = clock_timestamp() "
-		"WHERE run_id = $1 AND status = 'queued'",
-		1, {INT8OID}
-	};
-	static Statement cancel_jobs = {
-		"UPDATE sync_engine.job SET status = 'cancelled', finished_at = clock_timestamp(), "
-		"  joined_job_id = NULL WHERE run_id = $1 AND status = 'queued' RETURNING job_id",
-		1, {INT8OID}
-	};
-	Datum		args[1] = {Int64GetDatum(run_id)};
-	uint64		n;
-	int64	   *ids;
-
-	(void) statement_run(&lock_run, args, NULL);
-	if (statement_run(&cancel_unplanned, args, NULL) > 0)
-	{
-		notify(run_id, 0, "cancelled");
-		return;
-	}
-	n = statement_run(&cancel_jobs, args, NULL);
-	ids = palloc(sizeof(int64) * Max(n, 1));
-	for (uint64 i = 0; i < n; i++)
-		ids[i] = result_int64(i, 1, 0);
-	for (uint64 i = 0; i < n; i++)
-		end_joined(ids[i], "cancelled");
-	queue_close_run(run_id);
 }

@@ -12,15 +12,38 @@
 
 #include "catalog/pg_type.h"
 #include "queue.h"
+#include "queue_claim.h"
 #include "queue_fold.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-/* How an entity is read that does not come along: an expression on job j. */
-#define OWN_STRATEGY \
-	"coalesce((SELECT e.own_strategy FROM sync_engine.entity e " \
-	"  WHERE (e.product, e.entity) = (j.product, j.entity)), j.strategy)"
+/*
+ * free_entities: which of the jobs that would come along with these (there are
+ * *n_folded) nobody else reads, nor is about to.
+ */
+static Datum
+free_entities(Datum carriers, int *n_folded)
+{
+	static Statement select_folded = {
+		"SELECT job_id, org, product, entity FROM sync_engine.job "
+		"WHERE folded_into = ANY ($1) AND status = 'queued' ORDER BY job_id",
+		1, {INT8ARRAYOID}
+	};
+	Datum		args[1] = {carriers};
+	uint64		n = statement_run(&select_folded, args, NULL);
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	int			n_free = 0;
+
+	*n_folded = (int) n;
+	for (uint64 row = 0; row < n; row++)
+	{
+		if (queue_lock_entity(result_text(row, 2), result_text(row, 3), result_text(row, 4)))
+			ids[n_free++] = Int64GetDatum(result_int64(row, 1, 0));
+	}
+	return PointerGetDatum(construct_array(ids, n_free, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
 
 void
 queue_fold_claim(int64 lane, List *claimed)
@@ -28,30 +51,42 @@ queue_fold_claim(int64 lane, List *claimed)
 	static Statement take_along = {
 		"UPDATE sync_engine.job c SET status = 'running', lane = $1, epoch = epoch + 1, "
 		"  started_at = coalesce(started_at, clock_timestamp()) "
-		"WHERE folded_into = ANY ($2) AND status = 'queued' "
+		"WHERE job_id = ANY ($2) AND status = 'queued' "
 		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r "
 		"  WHERE (r.org, r.product, r.entity) = (c.org, c.product, c.entity) AND (r.status = 'running' "
-		"    OR (r.folded_into = ANY ($2) AND r.status = 'queued' AND r.job_id < c.job_id)))",
+		"    OR (r.job_id = ANY ($2) AND r.status = 'queued' AND r.job_id < c.job_id)))",
 		2, {INT8OID, INT8ARRAYOID}
-	};
-	static Statement leave_others = {
-		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, strategy = " OWN_STRATEGY
-		" WHERE folded_into = ANY ($1) AND status = 'queued'",
-		1, {INT8ARRAYOID}
 	};
 	int			n = list_length(claimed);
 	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	Datum		carriers;
 	Datum		args[2];
 
 	if (n == 0)
 		return;
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(((ClaimedJob *) list_nth(claimed, i))->job_id);
+	carriers = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											   TYPALIGN_DOUBLE));
 	args[0] = Int64GetDatum(lane);
-	args[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-											  TYPALIGN_DOUBLE));
+	args[1] = free_entities(carriers, &n);
+	if (n == 0)
+		return;
 	(void) statement_run(&take_along, args, NULL);
-	(void) statement_run(&leave_others, &args[1], NULL);
+	(void) queue_unfold_waiting(carriers);
+}
+
+int
+queue_unfold_waiting(Datum carriers)
+{
+	static Statement unfold = {
+		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, strategy = " QUEUE_OWN_STRATEGY("j")
+		" WHERE folded_into = ANY ($1) AND status = 'queued'",
+		1, {INT8ARRAYOID}
+	};
+	Datum		args[1] = {carriers};
+
+	return (int) statement_run(&unfold, args, NULL);
 }
 
 void
@@ -113,7 +148,7 @@ queue_unfold(int64 folded_job, const char *reason, bool api)
 {
 	static Statement unfold = {
 		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
-		"  epoch = epoch + 1, strategy = " OWN_STRATEGY
+		"  epoch = epoch + 1, strategy = " QUEUE_OWN_STRATEGY("j")
 		" WHERE job_id = $1 AND folded_into IS NOT NULL AND status = 'running'",
 		1, {INT8OID}
 	};
@@ -128,7 +163,7 @@ queue_unfold_all(int64 job_id)
 {
 	static Statement unfold = {
 		"UPDATE sync_engine.job j SET folded_into = NULL, via = NULL, status = 'queued', lane = NULL, "
-		"  epoch = epoch + 1, strategy = " OWN_STRATEGY
+		"  epoch = epoch + 1, strategy = " QUEUE_OWN_STRATEGY("j")
 		" WHERE folded_into = $1 AND status IN ('queued', 'running')",
 		1, {INT8OID}
 	};
@@ -141,7 +176,7 @@ void
 queue_note_unfolded(int64 job_id, const char *reason)
 {
 	static Statement read_alone = {
-		"UPDATE sync_engine.job j SET via = NULL, strategy = " OWN_STRATEGY " WHERE job_id = $1",
+		"UPDATE sync_engine.job j SET via = NULL, strategy = " QUEUE_OWN_STRATEGY("j") " WHERE job_id = $1",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};

@@ -17,6 +17,11 @@
 
 #include "nodes/pg_list.h"
 
+/* SQL: how the entity of a job is read that does not come along. */
+#define QUEUE_OWN_STRATEGY(job) \
+	"coalesce((SELECT e.own_strategy FROM sync_engine.entity e " \
+	"  WHERE (e.product, e.entity) = (" job ".product, " job ".entity)), " job ".strategy)"
+
 typedef struct FoldedJob
 {
 	int64		job_id;
@@ -30,6 +35,12 @@ typedef struct FoldedJob
  * ClaimedJob *); what is being read by somebody already is unfolded.
  */
 extern void queue_fold_claim(int64 lane, List *claimed);
+
+/*
+ * What would come along with queued jobs (array of bigint) that will not read is
+ * to read itself; how many do.
+ */
+extern int	queue_unfold_waiting(Datum carriers);
 
 /* After a job was given back: its folded ones wait with it. */
 extern void queue_fold_release(int64 job_id);

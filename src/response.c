@@ -56,8 +56,7 @@ api_detail(const HttpResponse *response)
 ResponseClass
 response_classify(const HttpResponse *response, const char *org, Failure *failure)
 {
-	failure->sqlstate = SQLSTATE_TRANSPORT;
-	failure->hint = NULL;
+	*failure = (Failure) {SQLSTATE_TRANSPORT};
 
 	if (response->error == HTTP_ERROR_ADDRESS_REFUSED)
 	{

@@ -122,6 +122,15 @@ result_int64(uint64 row, int column, int64 if_null)
 	return DatumGetInt64(value);
 }
 
+double
+result_float8(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? 0 : DatumGetFloat8(value);
+}
+
 bool
 result_bool(uint64 row, int column)
 {

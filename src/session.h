@@ -19,7 +19,9 @@
  * Advisory lock tags of users have 1 or 2 in their fourth field; ours cannot
  * meet them.
  */
-#define ENGINE_LOCK_SPACE	0x5345	/* "SE" */
+#define ENGINE_LOCK_SPACE	0x5345	/* "SE": lanes */
+#define ENTITY_LOCK_SPACE	0x5346	/* entities, while somebody decides who reads them */
+#define SUSPECT_LOCK_SPACE	0x5347	/* who lost a lane, while a page of it is applied */
 
 /*
  * Statement: SQL text with its argument types, planned once per process.
@@ -45,6 +47,7 @@ extern uint64 statement_run_latest(Statement *statement, const Datum *values, co
 /* Columns of the last result: copies in the context that was current. */
 extern char *result_text(uint64 row, int column);	/* NULL = SQL NULL */
 extern int64 result_int64(uint64 row, int column, int64 if_null);
+extern double result_float8(uint64 row, int column);	/* 0 = SQL NULL */
 extern bool result_bool(uint64 row, int column);
 extern TimestampTz result_timestamp(uint64 row, int column, TimestampTz if_null);
 

@@ -71,7 +71,7 @@ sync_run(PG_FUNCTION_ARGS)
 		"SELECT error FROM sync_engine.run WHERE run_id = $1 AND error IS NOT NULL",
 		1, {INT8OID}
 	};
-	RunRequest	request;
+	RunRequest	request = {0};
 	OwnerScope	scope;
 	Datum		args[1];
 	int64		run_id;
@@ -106,7 +106,7 @@ sync_run(PG_FUNCTION_ARGS)
 Datum
 sync_start(PG_FUNCTION_ARGS)
 {
-	RunRequest	request;
+	RunRequest	request = {0};
 	OwnerScope	scope;
 	int64		run_id;
 	const bool	must_be_committed = false;
@@ -156,14 +156,15 @@ Datum
 sync_cancel(PG_FUNCTION_ARGS)
 {
 	static Statement request_cancel = {
-		"UPDATE sync_engine.run SET cancel_requested = true "
-		"WHERE run_id = $1 AND status IN ('queued', 'running') AND NOT cancel_requested",
-		1, {INT8OID}
+		"INSERT INTO sync_engine.cancel_request (run_id, requested_by) SELECT run_id, $2 FROM sync_engine.run "
+		"WHERE run_id = $1 AND status IN ('queued', 'running', 'paused') "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.cancel_request WHERE run_id = $1)",
+		2, {INT8OID, NAMEOID}
 	};
 	static Statement exists = {
 		"SELECT 1 FROM sync_engine.run WHERE run_id = $1", 1, {INT8OID}
 	};
-	Datum		args[1];
+	Datum		args[2];
 	OwnerScope	scope;
 	bool		changed;
 
@@ -173,6 +174,7 @@ sync_cancel(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", "run_id")));
 	args[0] = PG_GETARG_DATUM(0);
+	args[1] = sql_session_user();
 	SPI_connect();
 	owner_scope_enter(&scope);
 	changed = statement_run(&request_cancel, args, NULL) > 0;

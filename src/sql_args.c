@@ -277,6 +277,15 @@ sql_check_mode(const char *mode)
 				 errhint("Use mode 'full'; it writes only what has changed.")));
 }
 
+Datum
+sql_session_user(void)
+{
+	NameData   *name = palloc(sizeof(NameData));
+
+	namestrcpy(name, GetUserNameFromId(GetSessionUserId(), false));
+	return NameGetDatum(name);
+}
+
 /*
  * sql_return_rows: the last result of SPI as the function's rows.
  */

@@ -48,6 +48,9 @@ extern List *sql_profile(const char *org, bool *everything, List **left_out);
 extern List *sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org,
 								   bool *everything);
 
+/* Name of whoever calls, for the record. */
+extern Datum sql_session_user(void);
+
 /* Returns the last result of SPI as the function's rows. */
 extern void sql_return_rows(FunctionCallInfo fcinfo);
 

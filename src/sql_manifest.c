@@ -42,14 +42,14 @@ sync_dependency_graph(PG_FUNCTION_ARGS)
 	const char **node_names;
 	char	   *text;
 	MemoryContext caller = CurrentMemoryContext;
-	const bool	may_fold = true;
+	const PlanOptions options = {.may_fold = true,.soft_edges = true};
 
 	(void) graph_format_by_name(sql_one_of(fcinfo, 1, "format", formats, lengthof(formats)), &format);
 	SPI_connect();
 	owner_scope_enter(&scope);
 	names = PG_ARGISNULL(0) ? list_make1("*") : sql_name_list(PG_GETARG_ARRAYTYPE_P(0), "entities");
 	names = entity_names_resolve(names);
-	plan = plan_build(names, NULL, may_fold);
+	plan = plan_build(names, NULL, &options);
 	plan_require_order(plan);
 	node_names = palloc(sizeof(char *) * Max(plan->n, 1));
 	for (int i = 0; i < plan->n; i++)
@@ -154,7 +154,7 @@ sync_manifest_refresh(PG_FUNCTION_ARGS)
 		1, {INT8OID}
 	};
 	RunRequest	request = {.kind = "refresh",.mode = "full",.execution = "parallel",
-	.role = GetSessionUserId()};
+	.priority = INQUIRY_PRIORITY,.role = GetSessionUserId()};
 	OwnerScope	scope;
 	Datum		args[1];
 	const bool	must_be_committed = true;

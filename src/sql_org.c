@@ -130,10 +130,10 @@ sync_disconnect(PG_FUNCTION_ARGS)
 		"WHERE org = $1", 1, {TEXTOID}
 	};
 	static Statement cancel_runs = {
-		"UPDATE sync_engine.run SET cancel_requested = true "
-		"WHERE org = $1 AND status IN ('queued', 'running')", 1, {TEXTOID}
+		"INSERT INTO sync_engine.cancel_request (run_id, requested_by) SELECT run_id, $2 FROM sync_engine.run "
+		"WHERE org = $1 AND status IN ('queued', 'running', 'paused')", 2, {TEXTOID, NAMEOID}
 	};
-	Datum		args[1];
+	Datum		args[2];
 	OwnerScope	scope;
 	char	   *org;
 	const bool	must_be_committed = false;
@@ -144,6 +144,7 @@ sync_disconnect(PG_FUNCTION_ARGS)
 	owner_scope_enter(&scope);
 	sql_require_org(org, must_be_committed);
 	args[0] = CStringGetTextDatum(org);
+	args[1] = sql_session_user();
 	(void) statement_run(&cancel_runs, args, NULL);
 	(void) statement_run(&disconnect, args, NULL);
 	(void) statement_run(&forget_credential, args, NULL);
@@ -187,7 +188,7 @@ sync_check(PG_FUNCTION_ARGS)
 		1, {INT8OID}
 	};
 	RunRequest	request = {.kind = "check",.mode = "auto",.execution = "parallel",
-	.role = GetSessionUserId()};
+	.priority = INQUIRY_PRIORITY,.role = GetSessionUserId()};
 	OwnerScope	scope;
 	Datum		args[1];
 	uint64		n;

@@ -149,13 +149,13 @@ sync_plan(PG_FUNCTION_ARGS)
 {
 	static const char *const modes[] = {"auto", "full", "delta", "reconcile"};
 	RunRequest	request = {.kind = "probe",.mode = "full",.execution = "parallel",
-	.role = GetSessionUserId()};
+	.priority = INQUIRY_PRIORITY,.role = GetSessionUserId()};
 	OwnerScope	scope;
 	List	   *names;
 	bool		everything;
 	SyncPlan   *plan;
 	const bool	must_be_committed = true;
-	const bool	may_fold = true;
+	const PlanOptions options = {.may_fold = true,.soft_edges = true};
 
 	sql_require_primary("sync_plan");
 	InitMaterializedSRF(fcinfo, 0);
@@ -165,7 +165,7 @@ sync_plan(PG_FUNCTION_ARGS)
 	owner_scope_enter(&scope);
 	sql_require_org(request.org, must_be_committed);
 	names = sql_entities_argument(fcinfo, 1, request.org, &everything);
-	plan = plan_build(names, request.org, may_fold);
+	plan = plan_build(names, request.org, &options);
 	plan_require_order(plan);
 	request.entities = not_counted(plan, request.org);
 	owner_scope_leave(&scope);
@@ -178,7 +178,7 @@ sync_plan(PG_FUNCTION_ARGS)
 		(void) wait_run_request(&request);
 
 	owner_scope_enter(&scope);
-	plan = plan_build(names, request.org, may_fold);
+	plan = plan_build(names, request.org, &options);
 	return_plan(fcinfo, plan, request_rate(request.org));
 	owner_scope_leave(&scope);
 	SPI_finish();

@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.c
+ *		How long ended runs are remembered.
+ *
+ * IDENTIFICATION
+ *		src/history.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "guc.h"
+#include "history.h"
+#include "session.h"
+
+/*
+ * Forgotten in one step, a few hundred a minute: more than can come in, and too
+ * few to be felt.
+ */
+#define RUNS_AT_ONCE	200
+
+/* Whoever waited for a run looks at it afterwards, so it stays a while. */
+#define LEAST_MINUTES	60
+
+void
+history_trim(void)
+{
+	static Statement forget = {
+		"DELETE FROM sync_engine.run WHERE run_id IN (SELECT run_id FROM sync_engine.run "
+		"  WHERE finished_at < now() - $1 * interval '1 min' ORDER BY finished_at LIMIT $2)",
+		2, {INT4OID, INT4OID}
+	};
+	Datum		args[2] = {Int32GetDatum(Max(guc_retention, LEAST_MINUTES)), Int32GetDatum(RUNS_AT_ONCE)};
+	const bool	durable = false;
+
+	if (guc_retention < 0 || !session_begin("forgetting old runs"))
+		return;
+	(void) statement_run(&forget, args, NULL);
+	session_commit(durable);
+}

@@ -1,0 +1,359 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_find.c
+ *		What a lane is to do: requests, wishes, runs to plan, jobs to claim.
+ *
+ * IDENTIFICATION
+ *		src/lane_find.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "history.h"
+#include "inbox.h"
+#include "job_fold.h"
+#include "job_inquiry.h"
+#include "lane.h"
+#include "lane_slot.h"
+#include "planner.h"
+#include "queue_claim.h"
+#include "queue_control.h"
+#include "session.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Runs are planned for so long in one turn, so that a burst does not stop the loop. */
+#define PLANNING_MS		20
+
+/* So often a lane looks whether events that it was not told of left something behind. */
+#define SWEEP_MS		5000
+
+/* Another lane decides on the same entity just now: that takes it milliseconds. */
+#define CONTENDED_MS	20
+
+/*
+ * start_step: the job is not there yet; `job` has only its claim.
+ */
+static bool
+start_step(Job *unborn, void *arg)
+{
+	Job		   *job = job_start(&unborn->claim, inquiry_find(unborn->claim.strategy), lane.context,
+								unborn->live);
+
+	if (job == NULL)
+		return false;
+	MemoryContextSetParent(job->context, TopMemoryContext);
+	lane_join_org(job);
+	lane.jobs[lane.n_jobs++] = job;
+	return true;
+}
+
+/*
+ * start_jobs: begins what was claimed.
+ */
+static void
+start_jobs(List *claimed)
+{
+	ListCell   *cell;
+
+	foreach(cell, claimed)
+	{
+		Job			unborn = {.claim = *(ClaimedJob *) lfirst(cell)};
+
+		for (int i = 0; i < MAX_LANE_JOBS && unborn.live == NULL; i++)
+		{
+			if (lane_slot->jobs[i].job_id == 0)
+				unborn.live = &lane_slot->jobs[i];
+		}
+		Assert(unborn.live != NULL);
+		if (!lane_run_step(start_step, &unborn, NULL, &activity_start_job))
+		{
+			/* it was given back, or it ended and others can begin */
+			unborn.live->job_id = 0;
+			lane.look_for_work = true;
+		}
+	}
+}
+
+/*
+ * take_requests: each by itself; one that cannot be enqueued stops no other.
+ */
+static void
+take_requests(void)
+{
+	volatile bool more = true;
+
+	while (more)
+	{
+		PG_TRY();
+		{
+			more = inbox_take_next();
+		}
+		PG_CATCH();
+		{
+			ErrorData  *error = lane_recover();
+
+			ereport(LOG,
+					(errmsg("sync_engine: could not take a request: %s", error->message)));
+			inbox_refuse_taken(error->message);
+			inbox_give_back();
+			lane.next_look = Min(lane.next_look,
+								 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONFLICT_RETRY_MS));
+			more = false;
+		}
+		PG_END_TRY();
+	}
+}
+
+/*
+ * cancel_runs: ends our jobs of these runs, and the jobs that nobody holds.
+ */
+static void
+cancel_runs(List *runs)
+{
+	ListCell   *cell;
+
+	foreach(cell, runs)
+	{
+		int64		run_id = *(int64 *) lfirst(cell);
+		bool		durable = true;
+
+		for (int i = 0; i < lane.n_jobs; i++)
+		{
+			Failure		failure = {"57014", "cancelled on request"};
+
+			if (lane.jobs[i]->claim.run_id == run_id && !lane.jobs[i]->over)
+				job_end(lane.jobs[i], "cancelled", &failure);
+		}
+		if (!session_begin("cancelling a run"))
+			return;
+		queue_cancel_waiting_jobs(run_id);
+		session_commit(durable);
+	}
+}
+
+/*
+ * pause_jobs: of ours; what comes along with one that goes on is left out of it.
+ */
+static void
+pause_jobs(List *paused)
+{
+	ListCell   *cell;
+
+	for (int i = 0; i < lane.n_jobs; i++)
+	{
+		Job		   *job = lane.jobs[i];
+
+		foreach(cell, paused)
+		{
+			if (!job->over && *(int64 *) lfirst(cell) == job->claim.job_id)
+				job_pause(job);
+		}
+		foreach(cell, paused)
+		{
+			if (!job->over)
+				fold_drop(job, *(int64 *) lfirst(cell), "it is paused");
+		}
+	}
+}
+
+/*
+ * change_queue: in transactions of its own, as long as there is something.
+ */
+static void
+change_queue(const char *activity, bool (*some) (void))
+{
+	bool		durable = true;
+	bool		more = true;
+
+	while (more)
+	{
+		if (!session_begin(activity))
+			return;
+		more = some();
+		session_commit(durable);
+	}
+}
+
+/*
+ * grant_wishes: makes jobs do what people want of them.
+ */
+static void
+grant_wishes(const QueueWishes *wishes)
+{
+	List	   *cancelled = NIL;
+	List	   *paused = NIL;
+	bool		durable = true;
+
+	if (wishes->cancel || wishes->pause)
+	{
+		if (!session_begin("looking at wishes"))
+			return;
+		MemoryContextSwitchTo(lane.context);
+		cancelled = queue_runs_to_cancel();
+		paused = wishes->pause ? queue_jobs_to_pause(lane.number) : NIL;
+		session_commit(durable);
+	}
+	cancel_runs(cancelled);
+	pause_jobs(paused);
+	if (wishes->pause)
+		change_queue("pausing jobs", queue_pause_some);
+	if (wishes->resume)
+		change_queue("resuming jobs", queue_resume_some);
+}
+
+/*
+ * plan_runs: a transaction for each: what is wrong with one must not hold up
+ * another.
+ */
+static void
+plan_runs(void)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	volatile bool planned = true;
+	const bool	durable = true;
+
+	while (planned && !TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), PLANNING_MS))
+	{
+		PG_TRY();
+		{
+			if (session_begin("planning a run"))
+			{
+				planned = planner_plan_next_run();
+				session_commit(durable);
+			}
+			else
+				planned = false;
+		}
+		PG_CATCH();
+		{
+			ErrorData  *error = lane_recover();
+
+			ereport(LOG,
+					(errmsg("sync_engine: could not plan a run: %s", error->message)));
+			if (!session_begin("noting that a run could not be planned") ||
+				!planner_note_failure(unpack_sql_state(error->sqlerrcode), error->message))
+				ReThrowError(error);
+			session_commit(durable);
+		}
+		PG_END_TRY();
+	}
+	lane.look_for_work = lane.look_for_work || planned;
+}
+
+/*
+ * claim_jobs: what there is room for.
+ */
+static void
+claim_jobs(void)
+{
+	List	   *claimed = NIL;
+	bool		durable = true;
+	bool		contended;
+
+	if (!session_begin("claiming jobs"))
+		return;
+	MemoryContextSwitchTo(lane.context);
+	claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs, &contended);
+	lane_slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
+	lane.next_look = queue_next_due();
+	session_commit(durable);
+	MemoryContextSwitchTo(lane.context);
+
+	if (contended)
+		lane.next_look = Min(lane.next_look, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONTENDED_MS));
+	if (lane_slot->saturated)
+	{
+		const bool	only_with_room = true;
+
+		lane_tell_others(only_with_room);
+		shmem_wake_launcher();
+	}
+	start_jobs(claimed);
+}
+
+/*
+ * find_work: whoever called wants to be heard at once; the rest is looked at now
+ * and then.
+ */
+static void
+find_work(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		sweeps = now >= lane.next_sweep;
+	bool		durable = true;
+
+	if (lane.called || sweeps)
+	{
+		QueueWishes wishes;
+
+		if (!session_begin("looking for work"))
+			lane_leave_to_another();
+		(void) queue_recover_orphans(lane.number);
+		if (sweeps)
+			(void) queue_free_stranded();
+		queue_look_at_wishes(&wishes);
+		session_commit(durable);
+		lane.called = false;
+		if (sweeps)
+		{
+			history_trim();
+			lane.next_sweep = TimestampTzPlusMilliseconds(now, SWEEP_MS);
+		}
+		grant_wishes(&wishes);
+	}
+	plan_runs();
+	claim_jobs();
+}
+
+void
+lane_find_work(void)
+{
+	lane.look_for_work = false;
+	lane.next_look = DT_NOEND;
+	take_requests();
+	lane_slot->applying_job = 0;
+	lane_slot->applying_since = GetCurrentTimestamp();
+	PG_TRY();
+	{
+		TimestampTz before = lane.next_look;
+
+		find_work();
+		lane.next_look = Min(lane.next_look, before);
+		lane_slot->applying_since = 0;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = lane_recover();
+
+		ereport(LOG,
+				(errmsg("sync_engine: could not look for work: %s", error->message)));
+		lane.called = true;
+		lane.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_RETRY_MS);
+	}
+	PG_END_TRY();
+}
+
+bool
+lane_find_stranded(void)
+{
+	volatile bool found = false;
+	const bool	durable = true;
+
+	PG_TRY();
+	{
+		if (session_begin("looking for what was left behind"))
+		{
+			found = queue_free_stranded() > 0;
+			session_commit(durable);
+		}
+		history_trim();
+	}
+	PG_CATCH();
+	{
+		(void) lane_recover();
+	}
+	PG_END_TRY();
+	return found;
+}

@@ -1,0 +1,478 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_claim.c
+ *		A lane claims jobs.
+ *
+ * Here is decided, and nowhere else, what becomes of a job whose turn it is: it
+ * runs; or it joins one that reads the same; or it is parked, because one that
+ * reads the same otherwise has to end first, or because its organisation has as
+ * many at work as it may.  Either way it leaves the front of the queue, so that
+ * no job is looked at twice in vain, however many wait.  What it waits for brings
+ * it back (queue_trigger.c).
+ *
+ * IDENTIFICATION
+ *		src/queue_claim.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "queue_claim.h"
+#include "queue_fold.h"
+#include "queue_turn.h"
+#include "session.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/*
+ * Jobs of one org that run at once.  Its rate budget is kept busy by fewer, and
+ * the rest of a lane's places is for others.
+ */
+#define MAX_ORG_JOBS	16
+
+/* So often a lane looks at the whole queue; see queue_turn.h. */
+#define LOOK_AT_ALL_MS	5000
+
+/* A job that can be claimed: the predicate of its index. */
+#define CLAIMABLE \
+	"j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL " \
+	"AND j.parked IS NULL AND j.not_before = '-infinity'"
+
+/* A job that is looked at, and what else there is for its entity. */
+typedef struct Candidate
+{
+	int64		job_id;
+	char	   *org;
+	char	   *product;
+	char	   *entity;
+	char	   *mode;
+	int64		running;		/* job that reads it now; 0 = none */
+	char	   *running_mode;
+	int64		absorber;		/* queued job that would do this one's work, too */
+	int			busy;			/* jobs of the org that run */
+} Candidate;
+
+/* What is to be done with the candidates: ids, in step. */
+typedef struct Decisions
+{
+	int			n_claimed;
+	int			n_joined;
+	int			n_parked;
+	Datum	   *claimed;
+	Datum	   *joined;
+	Datum	   *targets;
+	Datum	   *parked;
+	Datum	   *reasons;
+} Decisions;
+
+bool
+queue_lock_entity(const char *org, const char *product, const char *entity)
+{
+	char	   *name = psprintf("%s.%s.%s", product, entity, org);
+	uint64		hash = hash_bytes_extended((unsigned char *) name, strlen(name), 0);
+	LOCKTAG		tag;
+	const bool	session_lock = false;
+	const bool	dont_wait = true;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, ENTITY_LOCK_SPACE);
+	return LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static Datum
+int8_array(const Datum *values, int n)
+{
+	return PointerGetDatum(construct_array((Datum *) values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+static Datum
+text_array(const Datum *values, int n)
+{
+	return PointerGetDatum(construct_array((Datum *) values, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * stretch_arguments: where to look, as three arrays.
+ */
+static void
+stretch_arguments(bool from_start, Datum *args)
+{
+	QueueStretch stretches[2 * MAX_CLOCKS + 1];
+	int			n = queue_turn_stretches(stretches, from_start);
+	Datum		highest[lengthof(stretches)];
+	Datum		lowest[lengthof(stretches)];
+	Datum		turns[lengthof(stretches)];
+
+	for (int i = 0; i < n; i++)
+	{
+		highest[i] = Int32GetDatum(stretches[i].highest);
+		lowest[i] = Int32GetDatum(stretches[i].lowest);
+		turns[i] = Float8GetDatum(stretches[i].turn);
+	}
+	args[0] = PointerGetDatum(construct_array(highest, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	args[1] = PointerGetDatum(construct_array(lowest, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	args[2] = PointerGetDatum(construct_array(turns, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE));
+}
+
+/* when the whole queue was looked at last */
+static TimestampTz looked_at_all = 0;
+
+/*
+ * due_for_all: whether this look is at the whole queue.
+ */
+static bool
+due_for_all(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS))
+		return false;
+	looked_at_all = now;
+	return true;
+}
+
+/*
+ * next_candidates: the first ones of the queue, locked, and one look at each; of
+ * those on which another lane decides just now, none.  *n_seen counts them too.
+ */
+static List *
+next_candidates(int limit, bool from_start, int *n_seen)
+{
+	static Statement select_next = {
+		"SELECT j.job_id, j.org, j.product, j.entity, j.mode, j.priority, j.turn "
+		"FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
+		"  SELECT * FROM sync_engine.job j WHERE " CLAIMABLE
+		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
+		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED) j LIMIT $4",
+		4, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID, INT4OID}
+	};
+	Datum		args[4];
+	uint64		n;
+	List	   *candidates = NIL;
+
+	stretch_arguments(from_start, args);
+	args[3] = Int32GetDatum(limit);
+	n = statement_run(&select_next, args, NULL);
+	for (uint64 row = 0; row < n; row++)
+	{
+		Candidate  *candidate = palloc0(sizeof(Candidate));
+
+		candidate->job_id = result_int64(row, 1, 0);
+		candidate->org = result_text(row, 2);
+		candidate->product = result_text(row, 3);
+		candidate->entity = result_text(row, 4);
+		candidate->mode = result_text(row, 5);
+		queue_turn_passed((int) result_int64(row, 6, 0), result_float8(row, 7));
+		if (queue_lock_entity(candidate->org, candidate->product, candidate->entity))
+			candidates = lappend(candidates, candidate);
+	}
+	*n_seen = (int) n;
+	return candidates;
+}
+
+/*
+ * look_around: what else there is for the candidates' entities.  After they are
+ * locked, so that nobody changes it before we have decided.
+ */
+static void
+look_around(List *candidates)
+{
+	static Statement select_others = {
+		"SELECT r.job_id, r.mode, f.job_id, "
+		"  (SELECT count(*) FROM sync_engine.job b WHERE b.status = 'running' AND b.org = c.org "
+		"    AND b.folded_into IS NULL) "
+		"FROM unnest($1) WITH ORDINALITY AS u(job_id, n) JOIN sync_engine.job c USING (job_id) "
+		"LEFT JOIN LATERAL (SELECT job_id, mode FROM sync_engine.job o WHERE o.status = 'running' "
+		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) LIMIT 1) r ON true "
+		"LEFT JOIN LATERAL (SELECT job_id FROM sync_engine.job o WHERE o.status = 'queued' "
+		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) AND c.mode = 'delta' "
+		"  AND o.mode = 'full' AND o.joined_job_id IS NULL AND o.folded_into IS NULL LIMIT 1) f ON true "
+		"ORDER BY u.n",
+		1, {INT8ARRAYOID}
+	};
+	int			n = list_length(candidates);
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum		args[1];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(((Candidate *) list_nth(candidates, i))->job_id);
+	args[0] = int8_array(ids, n);
+	(void) statement_run(&select_others, args, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		Candidate  *candidate = list_nth(candidates, i);
+
+		candidate->running = result_int64(i, 1, 0);
+		candidate->running_mode = result_text(i, 2);
+		candidate->absorber = result_int64(i, 3, 0);
+		candidate->busy = (int) result_int64(i, 4, 0);
+	}
+}
+
+/*
+ * can_join: whether a job of that mode does the work of this one, too.
+ */
+static bool
+can_join(const char *mode, const char *other)
+{
+	return strcmp(mode, other) == 0 || (strcmp(mode, "delta") == 0 && strcmp(other, "full") == 0);
+}
+
+/*
+ * see_batch: the same look at what this batch has begun to decide: an entity that
+ * is claimed runs, and its org has one more at work.
+ */
+static void
+see_batch(Candidate *candidate, List *claimed)
+{
+	ListCell   *cell;
+
+	foreach(cell, claimed)
+	{
+		const Candidate *other = lfirst(cell);
+
+		if (strcmp(other->org, candidate->org) != 0)
+			continue;
+		candidate->busy++;
+		if (strcmp(other->entity, candidate->entity) == 0 && strcmp(other->product, candidate->product) == 0)
+		{
+			candidate->running = other->job_id;
+			candidate->running_mode = other->mode;
+		}
+	}
+}
+
+static void
+join(Decisions *decisions, const Candidate *candidate, int64 target)
+{
+	decisions->joined[decisions->n_joined] = Int64GetDatum(candidate->job_id);
+	decisions->targets[decisions->n_joined++] = Int64GetDatum(target);
+}
+
+static void
+park(Decisions *decisions, const Candidate *candidate, const char *reason)
+{
+	decisions->parked[decisions->n_parked] = Int64GetDatum(candidate->job_id);
+	decisions->reasons[decisions->n_parked++] = CStringGetTextDatum(reason);
+}
+
+static void
+decide(List *candidates, Decisions *decisions)
+{
+	List	   *claimed = NIL;
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		Candidate  *candidate = lfirst(cell);
+
+		see_batch(candidate, claimed);
+		if (candidate->running != 0 && can_join(candidate->mode, candidate->running_mode))
+			join(decisions, candidate, candidate->running);
+		else if (candidate->running != 0)
+			park(decisions, candidate, "entity");
+		else if (candidate->absorber != 0)
+			join(decisions, candidate, candidate->absorber);
+		else if (candidate->busy >= MAX_ORG_JOBS)
+			park(decisions, candidate, "org");
+		else
+		{
+			decisions->claimed[decisions->n_claimed++] = Int64GetDatum(candidate->job_id);
+			claimed = lappend(claimed, candidate);
+		}
+	}
+}
+
+/*
+ * carry_out_joins: what they would have brought along reads itself, or joins too.
+ * Whether some do.  A job that takes over more urgent work is as urgent.
+ */
+static bool
+carry_out_joins(const Decisions *decisions)
+{
+	static Statement set_joined = {
+		"UPDATE sync_engine.job j SET joined_job_id = u.target FROM unnest($1, $2) AS u(job_id, target) "
+		"WHERE j.job_id = u.job_id",
+		2, {INT8ARRAYOID, INT8ARRAYOID}
+	};
+	static Statement raise_target = {
+		"UPDATE sync_engine.job t SET priority = u.priority FROM (SELECT joined_job_id, max(priority) AS priority "
+		"  FROM sync_engine.job WHERE job_id = ANY ($1) GROUP BY joined_job_id) u "
+		"WHERE t.job_id = u.joined_job_id AND t.status = 'queued' AND t.priority < u.priority",
+		1, {INT8ARRAYOID}
+	};
+	Datum		args[2] = {int8_array(decisions->joined, decisions->n_joined),
+	int8_array(decisions->targets, decisions->n_joined)};
+
+	if (decisions->n_joined == 0)
+		return false;
+	(void) statement_run(&set_joined, args, NULL);
+	(void) statement_run(&raise_target, args, NULL);
+	return queue_unfold_waiting(args[0]) > 0;
+}
+
+static void
+carry_out_parks(const Decisions *decisions)
+{
+	static Statement set_parked = {
+		"UPDATE sync_engine.job j SET parked = u.reason FROM unnest($1, $2) AS u(job_id, reason) "
+		"WHERE j.job_id = u.job_id",
+		2, {INT8ARRAYOID, TEXTARRAYOID}
+	};
+	Datum		args[2] = {int8_array(decisions->parked, decisions->n_parked),
+	text_array(decisions->reasons, decisions->n_parked)};
+
+	if (decisions->n_parked > 0)
+		(void) statement_run(&set_parked, args, NULL);
+}
+
+static List *
+carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
+{
+	static Statement claim = {
+		"UPDATE sync_engine.job SET status = 'running', lane = $1, epoch = epoch + 1, "
+		"  error = NULL, started_at = coalesce(started_at, clock_timestamp()) "
+		"WHERE job_id = ANY ($2) RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
+		"  fetched, requests, expected, attempts, suspect, "
+		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id)",
+		2, {INT8OID, INT8ARRAYOID}
+	};
+	Datum		args[2] = {Int64GetDatum(lane), int8_array(decisions->claimed, decisions->n_claimed)};
+	List	   *claimed = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	if (decisions->n_claimed == 0)
+		return NIL;
+	rows = statement_run(&claim, args, NULL);
+	old = MemoryContextSwitchTo(context);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ClaimedJob *job = palloc(sizeof(ClaimedJob));
+
+		job->job_id = result_int64(row, 1, 0);
+		job->run_id = result_int64(row, 2, 0);
+		job->epoch = result_int64(row, 3, 0);
+		job->org = result_text(row, 4);
+		job->product = result_text(row, 5);
+		job->entity = result_text(row, 6);
+		job->strategy = result_text(row, 7);
+		job->fetched = result_int64(row, 8, 0);
+		job->requests = result_int64(row, 9, 0);
+		job->expected = result_int64(row, 10, -1);
+		job->attempts = (int) result_int64(row, 11, 0);
+		job->suspect = result_bool(row, 12);
+		job->everything = result_bool(row, 13);
+		claimed = lappend(claimed, job);
+	}
+	MemoryContextSwitchTo(old);
+	queue_fold_claim(lane, claimed);
+	return claimed;
+}
+
+/*
+ * wake_postponed: those whose time has come.
+ */
+static void
+wake_postponed(void)
+{
+	static Statement wake = {
+		"UPDATE sync_engine.job SET not_before = '-infinity' "
+		"WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= clock_timestamp()",
+		0, {0}
+	};
+
+	(void) statement_run(&wake, NULL, NULL);
+}
+
+List *
+queue_claim(int64 lane, int places, bool *contended)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(context, "claiming jobs", ALLOCSET_DEFAULT_SIZES);
+	List	   *claimed = NIL;
+	bool		from_start = due_for_all();
+	bool		again = places > 0;
+
+	*contended = false;
+	wake_postponed();
+	MemoryContextSwitchTo(scratch);
+	while (again)
+	{
+		int			limit = places - list_length(claimed);
+		int			n_seen;
+		List	   *candidates = next_candidates(limit, from_start, &n_seen);
+		int			n = list_length(candidates);
+		Decisions	decisions = {
+			.claimed = palloc(sizeof(Datum) * n),.joined = palloc(sizeof(Datum) * n),
+			.targets = palloc(sizeof(Datum) * n),.parked = palloc(sizeof(Datum) * n),
+			.reasons = palloc(sizeof(Datum) * n)
+		};
+
+		if (n > 0)
+		{
+			look_around(candidates);
+			decide(candidates, &decisions);
+		}
+		again = carry_out_joins(&decisions);
+		carry_out_parks(&decisions);
+		claimed = list_concat(claimed, carry_out_claims(lane, &decisions, context));
+		*contended = *contended || n < n_seen;
+		again = (again || (n == limit && n == n_seen)) && list_length(claimed) < places;
+		from_start = false;
+	}
+	if (*contended)
+		looked_at_all = 0;		/* the clocks have passed what was left */
+	MemoryContextSwitchTo(context);
+	claimed = list_copy(claimed);
+	MemoryContextDelete(scratch);
+	return claimed;
+}
+
+bool
+queue_has_claimable(void)
+{
+	static Statement select_any = {
+		"SELECT 1 FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
+		"  SELECT 1 FROM sync_engine.job j WHERE " CLAIMABLE
+		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
+		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT 1) j LIMIT 1",
+		3, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID}
+	};
+	Datum		args[3];
+	const bool	from_start = false;
+
+	stretch_arguments(from_start, args);
+	return statement_run(&select_any, args, NULL) > 0;
+}
+
+double
+queue_next_turn(const char *org, int priority, double *step)
+{
+	/* before the clock is known it stands at the head of the queue */
+	static Statement select_turn = {
+		"SELECT greatest($3, "
+		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'queued'), "
+		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'running'), "
+		"  CASE WHEN $3 IS NULL THEN (SELECT j.turn FROM sync_engine.job j WHERE " CLAIMABLE
+		"    AND j.priority = $2 ORDER BY j.turn LIMIT 1) END, 0), s.step "
+		"FROM (SELECT 1 / coalesce((SELECT (options->>'weight')::float8 FROM sync_engine.org WHERE org = $1), 1) "
+		"  AS step) s",
+		3, {TEXTOID, INT4OID, FLOAT8OID}
+	};
+	double		now;
+	bool		known = queue_turn_now(priority, &now);
+	Datum		args[3] = {CStringGetTextDatum(org), Int32GetDatum(priority), Float8GetDatum(known ? now : 0)};
+	char		nulls[3] = {' ', ' ', known ? ' ' : 'n'};
+
+	(void) statement_run(&select_turn, args, nulls);
+	*step = result_float8(0, 2);
+	return result_float8(0, 1);
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_claim.h
+ *		A lane claims jobs.
+ *
+ * Within a transaction that the caller has open.
+ *
+ * IDENTIFICATION
+ *		src/queue_claim.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_QUEUE_CLAIM_H
+#define SYNC_ENGINE_QUEUE_CLAIM_H
+
+#include "queue.h"
+
+/*
+ * Claims up to so many jobs for a lane (list of ClaimedJob * in the current
+ * context).  *contended: another lane decides on the same entity just now, so it
+ * is worth another look in a moment.
+ */
+extern List *queue_claim(int64 lane, int places, bool *contended);
+
+/* Whether something could be claimed now. */
+extern bool queue_has_claimable(void);
+
+/*
+ * Until the transaction ends, no other lane decides who reads the entity; false
+ * if one does so now.
+ */
+extern bool queue_lock_entity(const char *org, const char *product, const char *entity);
+
+/* The turn of an org's next job of that priority; *step is to the one after it. */
+extern double queue_next_turn(const char *org, int priority, double *step);
+
+#endif							/* SYNC_ENGINE_QUEUE_CLAIM_H */

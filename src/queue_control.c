@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_control.c
+ *		What people want of runs and jobs that have not ended: cancel, pause, resume.
+ *
+ * IDENTIFICATION
+ *		src/queue_control.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "queue.h"
+#include "queue_control.h"
+#include "queue_fold.h"
+#include "session.h"
+#include "utils/array.h"
+
+/* Runs whose jobs change in one transaction. */
+#define RUNS_AT_ONCE	"200"
+
+/* Whether pause p means job j.  A question that somebody waits for is answered. */
+#define PAUSE_MEANS \
+	"(p.org IS NULL OR p.org = j.org) AND (p.run_id IS NULL OR p.run_id = j.run_id) " \
+	"AND (p.entity IS NULL OR (p.product, p.entity) = (j.product, j.entity)) " \
+	"AND j.strategy NOT IN ('check', 'probe', 'refresh')"
+
+#define IS_PAUSED \
+	"EXISTS (SELECT 1 FROM sync_engine.pause p WHERE " PAUSE_MEANS ")"
+
+/* What comes along stands still with the job that brings it. */
+#define CARRIER_IS_PAUSED \
+	"EXISTS (SELECT 1 FROM sync_engine.job c, LATERAL (SELECT c.*) j WHERE c.job_id = q.folded_into AND " IS_PAUSED ")"
+
+void
+queue_look_at_wishes(QueueWishes *wishes)
+{
+	static Statement select_any = {
+		"SELECT EXISTS (SELECT FROM sync_engine.cancel_request), EXISTS (SELECT FROM sync_engine.pause), "
+		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'paused')",
+		0, {0}
+	};
+
+	(void) statement_run(&select_any, NULL, NULL);
+	wishes->cancel = result_bool(0, 1);
+	wishes->pause = result_bool(0, 2);
+	wishes->resume = result_bool(0, 3);
+}
+
+/*
+ * ids: the first column of the last result, as a list of int64 * in that context.
+ */
+static List *
+ids(uint64 n, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *list = NIL;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64	   *id = palloc(sizeof(int64));
+
+		*id = result_int64(i, 1, 0);
+		list = lappend(list, id);
+	}
+	MemoryContextSwitchTo(old);
+	return list;
+}
+
+static Datum
+ids_array(const List *list)
+{
+	int			n = list_length(list);
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(*(int64 *) list_nth(list, i));
+	return PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+/*
+ * lock_runs: before their jobs, in one order everywhere.
+ */
+static void
+lock_runs(Datum run_ids)
+{
+	static Statement lock = {
+		"SELECT 1 FROM sync_engine.run WHERE run_id = ANY ($1) ORDER BY run_id FOR NO KEY UPDATE",
+		1, {INT8ARRAYOID}
+	};
+
+	(void) statement_run(&lock, &run_ids, NULL);
+}
+
+/* ---- Cancel -------------------------------------------------------------- */
+
+List *
+queue_runs_to_cancel(void)
+{
+	/* a wish is granted when the run has ended, however that came */
+	static Statement forget_granted = {
+		"DELETE FROM sync_engine.cancel_request c WHERE NOT EXISTS (SELECT 1 FROM sync_engine.run r "
+		"  WHERE r.run_id = c.run_id AND r.status IN ('queued', 'running', 'paused'))",
+		0, {0}
+	};
+	static Statement select_runs = {
+		"SELECT DISTINCT run_id FROM sync_engine.cancel_request ORDER BY run_id", 0, {0}
+	};
+	MemoryContext context = CurrentMemoryContext;
+
+	(void) statement_run(&forget_granted, NULL, NULL);
+	return ids(statement_run(&select_runs, NULL, NULL), context);
+}
+
+void
+queue_cancel_waiting_jobs(int64 run_id)
+{
+	static Statement cancel_unplanned = {
+		"UPDATE sync_engine.run SET status = 'cancelled', finished_at = clock_timestamp() "
+		"WHERE run_id = $1 AND status = 'queued'",
+		1, {INT8OID}
+	};
+	static Statement cancel_jobs = {
+		"UPDATE sync_engine.job SET status = 'cancelled', finished_at = clock_timestamp(), "
+		"  joined_job_id = NULL, parked = NULL WHERE run_id = $1 AND status IN ('queued', 'paused') "
+		"RETURNING job_id",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(run_id)};
+	List	   *cancelled;
+	ListCell   *cell;
+
+	lock_runs(PointerGetDatum(construct_array(args, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE)));
+	if (statement_run(&cancel_unplanned, args, NULL) > 0)
+		return;
+	cancelled = ids(statement_run(&cancel_jobs, args, NULL), CurrentMemoryContext);
+	foreach(cell, cancelled)
+		queue_part_joined(*(int64 *) lfirst(cell));
+	queue_close_run(run_id);
+}
+
+/* ---- Pause and resume ---------------------------------------------------- */
+
+/*
+ * settle_runs: a run of which nothing can go on is paused itself.
+ */
+static void
+settle_runs(Datum run_ids)
+{
+	static Statement settle = {
+		"UPDATE sync_engine.run r SET status = s.status FROM (SELECT run_id, "
+		"    CASE WHEN count(*) FILTER (WHERE status = 'paused') > 0 "
+		"      AND count(*) FILTER (WHERE status IN ('queued', 'running') AND folded_into IS NULL) = 0 "
+		"    THEN 'paused' ELSE 'running' END AS status "
+		"  FROM sync_engine.job WHERE run_id = ANY ($1) GROUP BY run_id) s "
+		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status",
+		1, {INT8ARRAYOID}
+	};
+
+	(void) statement_run(&settle, &run_ids, NULL);
+}
+
+/*
+ * change_some: the runs that `find` finds are locked, `change` changes their jobs.
+ */
+static bool
+change_some(Statement *find, Statement *change)
+{
+	List	   *runs = ids(statement_run(find, NULL, NULL), CurrentMemoryContext);
+	Datum		args[1];
+
+	if (runs == NIL)
+		return false;
+	args[0] = ids_array(runs);
+	lock_runs(args[0]);
+	(void) statement_run(change, args, NULL);
+	settle_runs(args[0]);
+	return true;
+}
+
+bool
+queue_pause_some(void)
+{
+	/* from the pauses to the jobs that they mean, each by an index */
+	static Statement find = {
+		"SELECT DISTINCT q.run_id FROM ("
+		"  SELECT j.* FROM sync_engine.pause p JOIN sync_engine.job j ON j.org = p.org "
+		"    WHERE j.status = 'queued' AND p.run_id IS NULL AND " PAUSE_MEANS
+		"  UNION ALL SELECT j.* FROM sync_engine.pause p JOIN sync_engine.job j ON j.run_id = p.run_id "
+		"    WHERE j.status = 'queued' AND " PAUSE_MEANS
+		"  UNION ALL SELECT j.* FROM sync_engine.pause p, sync_engine.job j "
+		"    WHERE j.status = 'queued' AND p.org IS NULL AND p.run_id IS NULL AND " PAUSE_MEANS ") q "
+		"WHERE NOT " CARRIER_IS_PAUSED " ORDER BY 1 LIMIT " RUNS_AT_ONCE,
+		0, {0}
+	};
+	static Statement pause_jobs = {
+		"UPDATE sync_engine.job q SET status = 'paused', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
+		"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
+		"AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
+		"AND NOT " CARRIER_IS_PAUSED,
+		1, {INT8ARRAYOID}
+	};
+
+	return change_some(&find, &pause_jobs);
+}
+
+bool
+queue_resume_some(void)
+{
+	static Statement find = {
+		"SELECT DISTINCT j.run_id FROM sync_engine.job j WHERE j.status = 'paused' AND NOT " IS_PAUSED
+		" ORDER BY 1 LIMIT " RUNS_AT_ONCE,
+		0, {0}
+	};
+	static Statement resume_jobs = {
+		"UPDATE sync_engine.job j SET status = 'queued' WHERE j.run_id = ANY ($1) AND j.status = 'paused' "
+		"AND NOT " IS_PAUSED,
+		1, {INT8ARRAYOID}
+	};
+
+	return change_some(&find, &resume_jobs);
+}
+
+List *
+queue_jobs_to_pause(int64 lane)
+{
+	static Statement select_jobs = {
+		"SELECT j.job_id FROM sync_engine.job j WHERE j.status = 'running' AND j.lane = $1 AND " IS_PAUSED,
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(lane)};
+	MemoryContext context = CurrentMemoryContext;
+
+	return ids(statement_run(&select_jobs, args, NULL), context);
+}
+
+void
+queue_pause_job(int64 job_id, int64 epoch)
+{
+	static Statement pause_job = {
+		"UPDATE sync_engine.job SET status = 'paused', lane = NULL, epoch = epoch + 1, applying = false "
+		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id",
+		2, {INT8OID, INT8OID}
+	};
+	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(epoch)};
+	Datum		run_ids;
+
+	queue_lock_runs(job_id);
+	if (statement_run(&pause_job, args, NULL) == 0)
+		return;
+	run_ids = ids_array(ids(1, CurrentMemoryContext));
+	queue_fold_release(job_id);
+	settle_runs(run_ids);
+}

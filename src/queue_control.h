@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_control.h
+ *		What people want of runs and jobs that have not ended: cancel, pause, resume.
+ *
+ * Wishes are rows (cancel_request, pause).  Lanes look at them when they are
+ * called, and now and then, and make the state of jobs agree with them.
+ * Everything here runs inside a transaction that the caller has open.
+ *
+ * IDENTIFICATION
+ *		src/queue_control.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_QUEUE_CONTROL_H
+#define SYNC_ENGINE_QUEUE_CONTROL_H
+
+#include "nodes/pg_list.h"
+
+/* What there is to do; nothing is the rule, and costs one statement. */
+typedef struct QueueWishes
+{
+	bool		cancel;			/* somebody wants runs cancelled */
+	bool		pause;			/* something is to stand still */
+	bool		resume;			/* something does, and may have to no longer */
+} QueueWishes;
+
+extern void queue_look_at_wishes(QueueWishes *wishes);
+
+/* Runs to be cancelled that have not ended (list of int64 *). */
+extern List *queue_runs_to_cancel(void);
+
+/* Cancels all jobs of a run that no lane holds, and so perhaps the run. */
+extern void queue_cancel_waiting_jobs(int64 run_id);
+
+/*
+ * Makes queued jobs pause, or paused ones go on: some runs' in each call; false
+ * when there was nothing left to do.
+ */
+extern bool queue_pause_some(void);
+extern bool queue_resume_some(void);
+
+/* Jobs of a lane that are to pause, those that come along too (list of int64 *). */
+extern List *queue_jobs_to_pause(int64 lane);
+
+/* Takes the job from its lane; it goes on from its checkpoint when resumed. */
+extern void queue_pause_job(int64 job_id, int64 epoch);
+
+#endif							/* SYNC_ENGINE_QUEUE_CONTROL_H */
