@@ -17,6 +17,7 @@ SQL_PIECES = \
 	sql/35_manifest_functions.sql \
 	sql/36_discovery.sql \
 	sql/40_views.sql \
+	sql/45_explain.sql \
 	sql/50_privileges.sql
 
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql

@@ -46,6 +46,21 @@ RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'sync_cancel';
 COMMENT ON FUNCTION @extschema@.sync_cancel(bigint)
 	IS 'Cancels a run that has not ended; whether there was something to cancel';
 
+CREATE FUNCTION @extschema@.sync_pause(org text DEFAULT NULL, entities text[] DEFAULT NULL, run_id bigint DEFAULT NULL)
+RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'sync_pause';
+COMMENT ON FUNCTION @extschema@.sync_pause(text, text[], bigint)
+	IS 'Lets an organisation, entities of it, a run, or everything stand still until sync_resume; whether it did not before';
+
+CREATE FUNCTION @extschema@.sync_resume(org text DEFAULT NULL, entities text[] DEFAULT NULL, run_id bigint DEFAULT NULL)
+RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'sync_resume';
+COMMENT ON FUNCTION @extschema@.sync_resume(text, text[], bigint)
+	IS 'Lets what sync_pause stopped go on from where it stood; whether it was paused';
+
+CREATE FUNCTION @extschema@.sync_retry(run_id bigint, entity text DEFAULT NULL, activity bigint DEFAULT NULL)
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'sync_retry';
+COMMENT ON FUNCTION @extschema@.sync_retry(bigint, text, bigint)
+	IS 'Does again what did not succeed in an ended run, from where it stopped: all of it, one entity, or one activity; the id of a new run';
+
 CREATE FUNCTION @extschema@.sync_plan(org text, entities text[] DEFAULT NULL, mode text DEFAULT 'auto')
 RETURNS TABLE (wave int, product text, entity text, mode text, strategy text, via text, hard text[], soft text[],
 	records bigint, requests bigint, duration interval, reason text)
@@ -75,6 +90,6 @@ COMMENT ON FUNCTION @extschema@.sync_manifest_refresh(text, text, boolean)
 	IS 'Reads the API''s documentation, one request a vertex: how it differs from the manifest; applied on request';
 
 CREATE FUNCTION sync_engine.live_jobs(OUT job_id bigint, OUT lane_pid int, OUT fetched bigint, OUT expected bigint,
-	OUT requests bigint, OUT in_flight int, OUT waiting_for text)
+	OUT requests bigint, OUT in_flight int, OUT waiting_for text, OUT records_per_second float8)
 RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'sync_engine_live_jobs';
 COMMENT ON FUNCTION sync_engine.live_jobs() IS 'Jobs that the lanes of this database work on, as they are now';

@@ -154,6 +154,9 @@ start(Job *job)
 	live->fetched = claim->fetched;
 	live->requests = claim->requests;
 	live->expected = claim->expected;
+	live->since = GetCurrentTimestamp();
+	live->fetched_before = claim->fetched;
+	live->budget_rate = budget_rate(job->org->budget_key) * job->org->rate_share / 100.0 * (JOB_PER_PAGE - 1);
 	live->in_flight = 0;
 	live->waiting[0] = '\0';
 	live->job_id = claim->job_id;

@@ -253,7 +253,8 @@ plan_build(List *names, const char *org, const PlanOptions *options)
 {
 	SyncPlan   *plan = palloc0(sizeof(SyncPlan));
 
-	names = entity_names_with_parents(names);
+	if (!options->only_named)
+		names = entity_names_with_parents(names);
 	load_nodes(plan, names, org);
 	load_edges(plan, names, options->soft_edges);
 	sort(plan);

@@ -53,6 +53,7 @@ typedef struct PlanOptions
 {
 	bool		may_fold;		/* one may come with another's pages */
 	bool		soft_edges;		/* containers before members, where that delays nobody */
+	bool		only_named;		/* parents that nested ones walk are there already */
 } PlanOptions;
 
 /*

@@ -190,7 +190,8 @@ plan_run(Run *run, List *names)
 	bool		sequential = strcmp(run->execution, "sequential") == 0;
 	PlanOptions options = {
 		.may_fold = !sequential,
-		.soft_edges = strcmp(run->execution, "parallel") != 0
+		.soft_edges = strcmp(run->execution, "parallel") != 0,
+		.only_named = run->retry_of != 0
 	};
 	SyncPlan   *plan = plan_build(names, run->org, &options);
 	int64	   *jobs = palloc0(sizeof(int64) * Max(plan->n, 1));

@@ -51,6 +51,9 @@ typedef struct LiveJob
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
+	TimestampTz since;			/* this lane works on it, */
+	int64		fetched_before; /* and so many it had then */
+	double		budget_rate;	/* records a second that its budget allows */
 	int			in_flight;
 	char		waiting[64];	/* for what, or empty */
 } LiveJob;

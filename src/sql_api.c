@@ -26,7 +26,6 @@
 PG_FUNCTION_INFO_V1(sync_run);
 PG_FUNCTION_INFO_V1(sync_start);
 PG_FUNCTION_INFO_V1(sync_wait);
-PG_FUNCTION_INFO_V1(sync_cancel);
 PG_FUNCTION_INFO_V1(sync_engine_live_jobs);
 
 /*
@@ -149,45 +148,20 @@ sync_wait(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(wait_run(PG_GETARG_INT64(0), timeout_ms)));
 }
 
-/*
- * sync_cancel(run_id): whether there was something to cancel.
- */
-Datum
-sync_cancel(PG_FUNCTION_ARGS)
-{
-	static Statement request_cancel = {
-		"INSERT INTO sync_engine.cancel_request (run_id, requested_by) SELECT run_id, $2 FROM sync_engine.run "
-		"WHERE run_id = $1 AND status IN ('queued', 'running', 'paused') "
-		"AND NOT EXISTS (SELECT 1 FROM sync_engine.cancel_request WHERE run_id = $1)",
-		2, {INT8OID, NAMEOID}
-	};
-	static Statement exists = {
-		"SELECT 1 FROM sync_engine.run WHERE run_id = $1", 1, {INT8OID}
-	};
-	Datum		args[2];
-	OwnerScope	scope;
-	bool		changed;
+/* A rate that was measured for less says nothing yet. */
+#define MEASURED_MS		2000
 
-	sql_require_primary("sync_cancel");
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "run_id")));
-	args[0] = PG_GETARG_DATUM(0);
-	args[1] = sql_session_user();
-	SPI_connect();
-	owner_scope_enter(&scope);
-	changed = statement_run(&request_cancel, args, NULL) > 0;
-	if (!changed && statement_run(&exists, args, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run " INT64_FORMAT " does not exist", PG_GETARG_INT64(0)),
-				 errhint("See sync_runs for the runs.")));
-	owner_scope_leave(&scope);
-	SPI_finish();
-	if (changed)
-		shmem_wake_at_commit();
-	PG_RETURN_BOOL(changed);
+/*
+ * records_per_second: of a job as measured; before that, what its budget allows.
+ */
+static double
+records_per_second(const LiveJob *job, TimestampTz now)
+{
+	int64		fetched = job->fetched - job->fetched_before;
+
+	if (fetched == 0 || !TimestampDifferenceExceeds(job->since, now, MEASURED_MS))
+		return job->budget_rate;
+	return fetched * 1000.0 / TimestampDifferenceMilliseconds(job->since, now);
 }
 
 /*
@@ -197,6 +171,7 @@ Datum
 sync_engine_live_jobs(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	TimestampTz now = GetCurrentTimestamp();
 
 	shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
@@ -212,8 +187,8 @@ sync_engine_live_jobs(PG_FUNCTION_ARGS)
 		for (int k = 0; k < MAX_LANE_JOBS; k++)
 		{
 			const LiveJob *job = &copy.jobs[k];
-			Datum		values[7];
-			bool		nulls[7] = {false};
+			Datum		values[8];
+			bool		nulls[8] = {false};
 
 			if (job->job_id == 0)
 				continue;
@@ -226,6 +201,8 @@ sync_engine_live_jobs(PG_FUNCTION_ARGS)
 			values[5] = Int32GetDatum(job->in_flight);
 			values[6] = CStringGetTextDatum(job->waiting);
 			nulls[6] = job->waiting[0] == '\0';
+			values[7] = Float8GetDatum(records_per_second(job, now));
+			nulls[7] = DatumGetFloat8(values[7]) <= 0;
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
 	}

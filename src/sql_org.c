@@ -14,6 +14,7 @@
 #include "commands/dbcommands.h"
 #include "credential.h"
 #include "funcapi.h"
+#include "lane_problem.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -31,6 +32,7 @@ PG_FUNCTION_INFO_V1(sync_connect);
 PG_FUNCTION_INFO_V1(sync_disconnect);
 PG_FUNCTION_INFO_V1(sync_adopt);
 PG_FUNCTION_INFO_V1(sync_check);
+PG_FUNCTION_INFO_V1(sync_engine_obstacle);
 
 static void
 store_org(const char *org, const char *base_url, Datum options, bool keep_options)
@@ -213,4 +215,57 @@ sync_check(PG_FUNCTION_ARGS)
 	owner_scope_leave(&scope);
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/*
+ * obstacle: what keeps lanes from working on an org; false if nothing does.
+ */
+static bool
+obstacle(const char *name, Failure *failure)
+{
+	const char *problem = lane_problem(&failure->hint);
+	Org		   *org;
+
+	if (problem != NULL)
+	{
+		failure->message = problem;
+		return true;
+	}
+	org = org_load(name, failure);
+	if (org != NULL)
+		org_forget_secret(org);
+	return org == NULL;
+}
+
+/*
+ * sync_engine.obstacle(org): the reason and a hint; nulls if there is none.
+ */
+Datum
+sync_engine_obstacle(PG_FUNCTION_ARGS)
+{
+	Failure		failure = {0};
+	OwnerScope	scope;
+	TupleDesc	descriptor;
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SPI_connect();
+	owner_scope_enter(&scope);
+	if (obstacle(text_to_cstring(PG_GETARG_TEXT_PP(0)), &failure))
+	{
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		values[0] = CStringGetTextDatum(failure.message);
+		nulls[0] = false;
+		if (failure.hint != NULL)
+			values[1] = CStringGetTextDatum(failure.hint);
+		nulls[1] = failure.hint == NULL;
+		MemoryContextSwitchTo(old);
+	}
+	owner_scope_leave(&scope);
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "inbox.h"
+#include "lane_problem.h"
 #include "miscadmin.h"
 #include "session.h"
 #include "utils/builtins.h"
@@ -265,18 +266,16 @@ check_own_locks(WaiterSlot *waiter, int64 run_id)
 static void
 check_workers(TimestampTz since)
 {
-	DatabaseSlot *database = shmem_database_slot(MyDatabaseId);
-	bool		has_launcher = *(volatile int *) &shared->launcher_procno != NO_PROC;
+	const char *hint;
+	const char *problem;
 
-	if (!TimestampDifferenceExceeds(since, GetCurrentTimestamp(), NO_WORKER_MS) ||
-		(has_launcher && pg_atomic_read_u32(&database->no_worker) == 0))
+	if (!TimestampDifferenceExceeds(since, GetCurrentTimestamp(), NO_WORKER_MS))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			 has_launcher ? errmsg("no background worker slot is free for a lane") :
-			 errmsg("the launcher of sync_engine does not run"),
-			 errhint("Increase max_worker_processes and restart the server, "
-					 "or try again when other workers have ended.")));
+	problem = lane_problem(&hint);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("%s", problem), errhint("%s", hint)));
 }
 
 static bool

@@ -74,8 +74,9 @@ SELECT set_eq(
 	'pg_monitor reads all but credentials and payloads');
 SELECT set_eq(
 	$$SELECT proname::text FROM function WHERE has_function_privilege('pg_monitor', oid, 'EXECUTE')$$,
-	ARRAY['live_jobs', 'manifest_problems', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
-		'sync_entity_delta_fields', 'sync_entity_orderable_fields', 'sync_entity_relationships', 'sync_manifest_analysis'],
+	ARRAY['live_jobs', 'manifest_problems', 'obstacle', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
+		'sync_entity_delta_fields', 'sync_entity_orderable_fields', 'sync_entity_relationships', 'sync_explain',
+		'sync_manifest_analysis'],
 	'and calls only what the views call, and what explains the manifest');
 
 CREATE ROLE watcher IN ROLE pg_monitor;
@@ -83,7 +84,7 @@ SET ROLE watcher;
 SELECT lives_ok('SELECT * FROM ' || call, 'somebody who watches can ask ' || call)
 FROM unnest(ARRAY['sync_engine.manifest_problems()', 'sync_engine.resolve_entity(''Person'')', 'sync_dependency_graph()',
 	'sync_entity_capabilities(''Person'')', 'sync_entity_relationships(''Person'')', 'sync_entity_delta_fields(''Person'')',
-	'sync_entity_orderable_fields(''Person'')', 'sync_manifest_analysis()']) call;
+	'sync_entity_orderable_fields(''Person'')', 'sync_manifest_analysis()', 'sync_explain(''church'')']) call;
 SELECT throws_ok('INSERT INTO sync_engine.manifest_entity (product, entity) VALUES (''people'', ''Gadget'')', '42501', NULL,
 	'but not change the manifest');
 RESET ROLE;
