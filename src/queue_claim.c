@@ -54,7 +54,8 @@ typedef struct Candidate
 	char	   *mode;
 	int64		running;		/* job that reads it now; 0 = none */
 	char	   *running_mode;
-	int64		absorber;		/* queued job that would do this one's work, too */
+	int64		absorber;		/* queued job that does this one's work, too: a full that a
+								 * delta can wait for, or one that has begun already */
 	int			busy;			/* jobs of the org that run */
 } Candidate;
 
@@ -191,9 +192,11 @@ look_around(List *candidates)
 		"FROM unnest($1) WITH ORDINALITY AS u(job_id, n) JOIN sync_engine.job c USING (job_id) "
 		"LEFT JOIN LATERAL (SELECT job_id, mode FROM sync_engine.job o WHERE o.status = 'running' "
 		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) LIMIT 1) r ON true "
-		"LEFT JOIN LATERAL (SELECT job_id FROM sync_engine.job o WHERE o.status = 'queued' "
-		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) AND c.mode = 'delta' "
-		"  AND o.mode = 'full' AND o.joined_job_id IS NULL AND o.folded_into IS NULL LIMIT 1) f ON true "
+		"LEFT JOIN LATERAL (SELECT job_id FROM sync_engine.job o WHERE o.status = 'queued' AND o.job_id <> c.job_id "
+		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) "
+		"  AND o.joined_job_id IS NULL AND o.folded_into IS NULL AND c.started_at IS NULL "
+		"  AND CASE WHEN c.mode = 'delta' THEN o.mode = 'full' OR (o.mode = 'delta' AND o.started_at IS NOT NULL) "
+		"    ELSE o.mode = c.mode AND o.started_at IS NOT NULL END ORDER BY job_id LIMIT 1) f ON true "
 		"ORDER BY u.n",
 		1, {INT8ARRAYOID}
 	};

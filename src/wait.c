@@ -65,26 +65,31 @@ run_status(int64 run_id, MemoryContext context)
 		"SELECT status FROM sync_engine.run WHERE run_id = $1",
 		1, {INT8OID}
 	};
-	static Statement select_creator = {
-		"SELECT xmin FROM sync_engine.run WHERE run_id = $1",
+	static Statement select_writers = {
+		"SELECT xmin FROM sync_engine.run WHERE run_id = $1 "
+		"UNION ALL SELECT xmin FROM sync_engine.cancel_request WHERE run_id = $1",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(run_id)};
 	OwnerScope	scope;
 	char	   *status = NULL;
+	uint64		n;
 	bool		isnull;
 
 	SPI_connect();
 	owner_scope_enter(&scope);
-	if (statement_run_latest(&select_creator, args, NULL) > 0 &&
-		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
-																				 SPI_tuptable->tupdesc,
-																				 1, &isnull))))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("run " INT64_FORMAT " is not committed yet", run_id),
-				 errdetail("It was started or cancelled in this transaction, so no lane can see that."),
-				 errhint("COMMIT before you wait for it.")));
+	n = statement_run_latest(&select_writers, args, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Datum		xmin = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("run " INT64_FORMAT " is not committed yet", run_id),
+					 errdetail("It was started or cancelled in this transaction, so no lane can see that."),
+					 errhint("COMMIT before you wait for it.")));
+	}
 	if (statement_run_latest(&select_status, args, NULL) > 0)
 		status = MemoryContextStrdup(context, result_text(0, 1));
 	owner_scope_leave(&scope);

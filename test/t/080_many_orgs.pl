@@ -82,7 +82,8 @@ my $crowd = int($lane_jobs / @independent) + 2;
 my $before;
 
 $list = join ', ', map { "'$_'" } @independent;
-$simulator = start_simulator(people => 10, orgs => $crowd, rate_limit => 0, latency => 500);
+# Slow enough that all of them are there before the first has ended.
+$simulator = start_simulator(people => 10, orgs => $crowd, rate_limit => 0, latency => 3000);
 connect_org($node, $simulator, "org$_") for 1 .. $crowd;
 
 # The third time two lanes are there already: both want to make the tables.

@@ -348,17 +348,20 @@ for my $locks (
 	wait_for(
 		sub {
 			$heard .= $listener->query('SELECT 1');
-			$heard =~ /"run_id": $run, "job_id": null/;
+			$heard =~ /"run_id": $run, "job_id": null, "status": "succeeded"/;
 		},
 		$soon_s, 'its end is told');
 	my @payloads = map { decode_json($_) } $heard =~ /notification "sync_engine" with payload "(\{.*?\})" received/g;
 	is_deeply(
 		\@payloads,
 		[
+			{ run_id => $run, job_id => undef, status => 'queued' },
+			{ run_id => $run, job_id => undef, status => 'running' },
+			{ run_id => $run, job_id => $job,  status => 'running' },
 			{ run_id => $run, job_id => $job,  status => 'succeeded' },
 			{ run_id => $run, job_id => undef, status => 'succeeded' }
 		],
-		'ids and status of the job and of the run, and nothing else');
+		'each change of state of the run and of the job: ids and status, and nothing else');
 	$listener->quit;
 }
 
