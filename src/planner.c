@@ -16,6 +16,7 @@
 #include "planner.h"
 #include "queue.h"
 #include "queue_claim.h"
+#include "queue_control.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -156,7 +157,7 @@ start_run(const Run *run, int n_jobs)
 
 	(void) statement_run(&update, args, NULL);
 	if (n_jobs == 0)
-		queue_close_run(run->run_id);
+		queue_settle_run(run->run_id);
 }
 
 /*
@@ -287,7 +288,10 @@ planner_plan_next_run(void)
 	planned_run = run.run_id;
 	planned_step = &activity_load_manifest;
 	if (strcmp(run.kind, "sync") == 0)
+	{
 		plan_run(&run, names);
+		queue_pause_planned(run.run_id);
+	}
 	else
 		plan_inquiries(&run, names);
 	return true;

@@ -109,8 +109,12 @@ extern bool queue_end_job(int64 job_id, int64 epoch, const char *status, const F
 /* Jobs that joined this one have to do their work themselves. */
 extern void queue_part_joined(int64 job_id);
 
-/* Closes a run whose jobs have all ended. */
-extern void queue_close_run(int64 run_id);
+/*
+ * Brings the status of runs (array of bigint), or of one, in line with that of their
+ * jobs: ended, paused, or running.
+ */
+extern void queue_settle_runs(Datum run_ids);
+extern void queue_settle_run(int64 run_id);
 
 /* Tags of the lock that a lane holds for its life. */
 extern void queue_lane_lock_hold(int64 lane);

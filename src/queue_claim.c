@@ -336,6 +336,26 @@ carry_out_parks(const Decisions *decisions)
 		(void) statement_run(&set_parked, args, NULL);
 }
 
+/*
+ * in_order: the claimed jobs as they were decided on, for they begin in this order.
+ */
+static List *
+in_order(List *claimed, const Decisions *decisions)
+{
+	List	   *sorted = NIL;
+	ListCell   *cell;
+
+	for (int i = 0; i < decisions->n_claimed; i++)
+	{
+		foreach(cell, claimed)
+		{
+			if (((ClaimedJob *) lfirst(cell))->job_id == DatumGetInt64(decisions->claimed[i]))
+				sorted = lappend(sorted, lfirst(cell));
+		}
+	}
+	return sorted;
+}
+
 static List *
 carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 {
@@ -377,7 +397,7 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 	}
 	MemoryContextSwitchTo(old);
 	queue_fold_claim(lane, claimed);
-	return claimed;
+	return in_order(claimed, decisions);
 }
 
 /*

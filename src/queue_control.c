@@ -99,10 +99,16 @@ lock_runs(Datum run_ids)
 List *
 queue_runs_to_cancel(void)
 {
-	/* a wish is granted when the run has ended, however that came */
-	static Statement forget_granted = {
+	/* a wish is granted, or in vain, when the run has ended, however that came */
+	static Statement forget_cancels = {
 		"DELETE FROM sync_engine.cancel_request c WHERE NOT EXISTS (SELECT 1 FROM sync_engine.run r "
 		"  WHERE r.run_id = c.run_id AND r.status IN ('queued', 'running', 'paused'))",
+		0, {0}
+	};
+	static Statement forget_pauses = {
+		"DELETE FROM sync_engine.pause p USING (SELECT ctid FROM sync_engine.pause o WHERE run_id IS NOT NULL "
+		"  AND NOT EXISTS (SELECT 1 FROM sync_engine.run r WHERE r.run_id = o.run_id "
+		"    AND r.status IN ('queued', 'running', 'paused')) FOR UPDATE SKIP LOCKED) old WHERE p.ctid = old.ctid",
 		0, {0}
 	};
 	static Statement select_runs = {
@@ -110,7 +116,8 @@ queue_runs_to_cancel(void)
 	};
 	MemoryContext context = CurrentMemoryContext;
 
-	(void) statement_run(&forget_granted, NULL, NULL);
+	(void) statement_run(&forget_cancels, NULL, NULL);
+	(void) statement_run(&forget_pauses, NULL, NULL);
 	return ids(statement_run(&select_runs, NULL, NULL), context);
 }
 
@@ -139,29 +146,10 @@ queue_cancel_waiting_jobs(int64 run_id)
 	cancelled = ids(statement_run(&cancel_jobs, args, NULL), CurrentMemoryContext);
 	foreach(cell, cancelled)
 		queue_part_joined(*(int64 *) lfirst(cell));
-	queue_close_run(run_id);
+	queue_settle_run(run_id);
 }
 
 /* ---- Pause and resume ---------------------------------------------------- */
-
-/*
- * settle_runs: a run of which nothing can go on is paused itself.
- */
-static void
-settle_runs(Datum run_ids)
-{
-	static Statement settle = {
-		"UPDATE sync_engine.run r SET status = s.status FROM (SELECT run_id, "
-		"    CASE WHEN count(*) FILTER (WHERE status = 'paused') > 0 "
-		"      AND count(*) FILTER (WHERE status IN ('queued', 'running') AND folded_into IS NULL) = 0 "
-		"    THEN 'paused' ELSE 'running' END AS status "
-		"  FROM sync_engine.job WHERE run_id = ANY ($1) GROUP BY run_id) s "
-		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status",
-		1, {INT8ARRAYOID}
-	};
-
-	(void) statement_run(&settle, &run_ids, NULL);
-}
 
 /*
  * change_some: the runs that `find` finds are locked, `change` changes their jobs.
@@ -177,8 +165,32 @@ change_some(Statement *find, Statement *change)
 	args[0] = ids_array(runs);
 	lock_runs(args[0]);
 	(void) statement_run(change, args, NULL);
-	settle_runs(args[0]);
+	queue_settle_runs(args[0]);
 	return true;
+}
+
+/* Those of these runs (array of bigint) that a pause means. */
+static Statement pause_jobs = {
+	"UPDATE sync_engine.job q SET status = 'paused', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
+	"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
+	"AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
+	"AND NOT " CARRIER_IS_PAUSED,
+	1, {INT8ARRAYOID}
+};
+
+void
+queue_pause_planned(int64 run_id)
+{
+	QueueWishes wishes;
+	Datum		id = Int64GetDatum(run_id);
+	Datum		args[1];
+
+	queue_look_at_wishes(&wishes);
+	if (!wishes.pause)
+		return;
+	args[0] = PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	(void) statement_run(&pause_jobs, args, NULL);
+	queue_settle_runs(args[0]);
 }
 
 bool
@@ -195,13 +207,6 @@ queue_pause_some(void)
 		"    WHERE j.status = 'queued' AND p.org IS NULL AND p.run_id IS NULL AND " PAUSE_MEANS ") q "
 		"WHERE NOT " CARRIER_IS_PAUSED " ORDER BY 1 LIMIT " RUNS_AT_ONCE,
 		0, {0}
-	};
-	static Statement pause_jobs = {
-		"UPDATE sync_engine.job q SET status = 'paused', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
-		"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
-		"AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
-		"AND NOT " CARRIER_IS_PAUSED,
-		1, {INT8ARRAYOID}
 	};
 
 	return change_some(&find, &pause_jobs);
@@ -253,5 +258,5 @@ queue_pause_job(int64 job_id, int64 epoch)
 		return;
 	run_ids = ids_array(ids(1, CurrentMemoryContext));
 	queue_fold_release(job_id);
-	settle_runs(run_ids);
+	queue_settle_runs(run_ids);
 }

@@ -40,6 +40,9 @@ extern void queue_cancel_waiting_jobs(int64 run_id);
 extern bool queue_pause_some(void);
 extern bool queue_resume_some(void);
 
+/* The same for the jobs of a run that has just been planned. */
+extern void queue_pause_planned(int64 run_id);
+
 /* Jobs of a lane that are to pause, those that come along too (list of int64 *). */
 extern List *queue_jobs_to_pause(int64 lane);
 

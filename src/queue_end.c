@@ -15,6 +15,7 @@
 #include "queue.h"
 #include "queue_fold.h"
 #include "session.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 static Datum
@@ -48,28 +49,45 @@ ended_jobs(uint64 n)
 }
 
 void
-queue_close_run(int64 run_id)
+queue_settle_runs(Datum run_ids)
 {
-	/* the jobs agree, or the run is partial; what the token may not see is nobody's failure */
-	static Statement close_run = {
-		"UPDATE sync_engine.run r SET finished_at = clock_timestamp(), status = CASE "
-		"  WHEN s.n = s.unseen AND s.n > 0 THEN 'skipped' "
-		"  WHEN s.n = s.succeeded + s.unseen THEN 'succeeded' WHEN s.cancelled > 0 THEN 'cancelled' "
-		"  WHEN s.succeeded + s.partial > 0 THEN 'partial' WHEN s.held > 0 THEN 'held' ELSE 'failed' END "
-		"FROM (SELECT count(*) n, count(*) FILTER (WHERE status = 'succeeded') succeeded, "
-		"    count(*) FILTER (WHERE status = 'skipped' "
-		"      AND sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "')) unseen, "
-		"    count(*) FILTER (WHERE status = 'partial') partial, "
-		"    count(*) FILTER (WHERE status = 'cancelled') cancelled, "
-		"    count(*) FILTER (WHERE status = 'held') held, "
-		"    count(*) FILTER (WHERE status IN ('queued', 'running', 'paused')) unfinished "
-		"  FROM sync_engine.job WHERE run_id = $1) s "
-		"WHERE r.run_id = $1 AND r.status IN ('running', 'paused') AND s.unfinished = 0",
-		1, {INT8OID}
+	/*
+	 * When all jobs have ended they agree, or the run is partial; what the token
+	 * may not see is nobody's failure.  If none can go on until sync_resume, the
+	 * run is paused.
+	 */
+	static Statement settle = {
+		"UPDATE sync_engine.run r SET status = s.status, "
+		"  finished_at = CASE WHEN s.unfinished = 0 THEN clock_timestamp() END "
+		"FROM (SELECT run_id, unfinished, CASE "
+		"    WHEN unfinished > 0 AND paused > 0 AND going = 0 THEN 'paused' WHEN unfinished > 0 THEN 'running' "
+		"    WHEN n = unseen AND n > 0 THEN 'skipped' WHEN n = succeeded + unseen THEN 'succeeded' "
+		"    WHEN cancelled > 0 THEN 'cancelled' WHEN succeeded + partial > 0 THEN 'partial' "
+		"    WHEN held > 0 THEN 'held' ELSE 'failed' END AS status "
+		"  FROM (SELECT u.run_id, count(j.job_id) n, count(*) FILTER (WHERE j.status = 'succeeded') succeeded, "
+		"      count(*) FILTER (WHERE j.status = 'skipped' "
+		"        AND j.sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "')) unseen, "
+		"      count(*) FILTER (WHERE j.status = 'partial') partial, "
+		"      count(*) FILTER (WHERE j.status = 'cancelled') cancelled, "
+		"      count(*) FILTER (WHERE j.status = 'held') held, "
+		"      count(*) FILTER (WHERE j.status = 'paused') paused, "
+		"      count(*) FILTER (WHERE j.status IN ('queued', 'running') AND j.folded_into IS NULL) going, "
+		"      count(*) FILTER (WHERE j.status IN ('queued', 'running', 'paused')) unfinished "
+		"    FROM unnest($1) u(run_id) LEFT JOIN sync_engine.job j USING (run_id) GROUP BY u.run_id) t) s "
+		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status",
+		1, {INT8ARRAYOID}
 	};
-	Datum		args[1] = {Int64GetDatum(run_id)};
 
-	(void) statement_run(&close_run, args, NULL);
+	(void) statement_run(&settle, &run_ids, NULL);
+}
+
+void
+queue_settle_run(int64 run_id)
+{
+	Datum		id = Int64GetDatum(run_id);
+
+	queue_settle_runs(PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+													  TYPALIGN_DOUBLE)));
 }
 
 static void end_joined(int64 job_id, const char *status);
@@ -213,7 +231,7 @@ end_joined(int64 job_id, const char *status)
 	{
 		end_followers(ended[i].job_id, status);
 		end_joined(ended[i].job_id, status);	/* a full that joined had taken a delta in */
-		queue_close_run(ended[i].run_id);
+		queue_settle_run(ended[i].run_id);
 	}
 }
 
@@ -339,6 +357,6 @@ queue_end_job(int64 job_id, int64 epoch, const char *status, const Failure *fail
 	end_folded(job_id, status, failure);
 	end_followers(job_id, status);
 	end_joined(job_id, status);
-	queue_close_run(run_id);
+	queue_settle_run(run_id);
 	return true;
 }

@@ -104,10 +104,11 @@ typedef struct Scope
 } Scope;
 
 /*
- * read_scope: the arguments, checked.  Within an owner scope.
+ * read_scope: the arguments, checked; must_go_on: a run that has ended is an error.
+ * Within an owner scope.
  */
 static Scope
-read_scope(FunctionCallInfo fcinfo)
+read_scope(FunctionCallInfo fcinfo, bool must_go_on)
 {
 	Scope		scope = {.nulls = {'n', 'n', 'n', ' '}};
 	const bool	must_be_committed = false;
@@ -139,7 +140,7 @@ read_scope(FunctionCallInfo fcinfo)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("run_id names a run of one org: org and entities must be null"),
 					 errhint("Call it as sync_pause(run_id => " INT64_FORMAT ").", PG_GETARG_INT64(2))));
-		if (!is_unfinished(require_run(PG_GETARG_INT64(2))))
+		if (!is_unfinished(require_run(PG_GETARG_INT64(2))) && must_go_on)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("run " INT64_FORMAT " has ended", PG_GETARG_INT64(2))));
@@ -153,7 +154,7 @@ read_scope(FunctionCallInfo fcinfo)
  * change_pauses: runs a statement on a scope; whether it changed anything.
  */
 static Datum
-change_pauses(FunctionCallInfo fcinfo, const char *function, Statement *statement)
+change_pauses(FunctionCallInfo fcinfo, const char *function, Statement *statement, bool must_go_on)
 {
 	OwnerScope	owner;
 	Scope		scope;
@@ -162,7 +163,7 @@ change_pauses(FunctionCallInfo fcinfo, const char *function, Statement *statemen
 	sql_require_primary(function);
 	SPI_connect();
 	owner_scope_enter(&owner);
-	scope = read_scope(fcinfo);
+	scope = read_scope(fcinfo, must_go_on);
 	changed = statement_run(statement, scope.args, scope.nulls) > 0;
 	owner_scope_leave(&owner);
 	SPI_finish();
@@ -183,8 +184,9 @@ sync_pause(PG_FUNCTION_ARGS)
 		"FROM unnest(coalesce($2, ARRAY[NULL::text])) u(name) ON CONFLICT DO NOTHING",
 		4, {TEXTOID, TEXTARRAYOID, INT8OID, NAMEOID}
 	};
+	const bool	must_go_on = true;
 
-	return change_pauses(fcinfo, "sync_pause", &insert);
+	return change_pauses(fcinfo, "sync_pause", &insert, must_go_on);
 }
 
 /*
@@ -201,8 +203,9 @@ sync_resume(PG_FUNCTION_ARGS)
 		"  ELSE true END",
 		4, {TEXTOID, TEXTARRAYOID, INT8OID, NAMEOID}
 	};
+	const bool	must_go_on = false;
 
-	return change_pauses(fcinfo, "sync_resume", &delete);
+	return change_pauses(fcinfo, "sync_resume", &delete, must_go_on);
 }
 
 /* ---- Retry ---------------------------------------------------------------- */
