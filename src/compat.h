@@ -103,6 +103,17 @@ compat_wait_event(const char *name)
 }
 
 /*-------------------------------------------------------------------------
+ * Up to 15 each kind of object has an ownership check of its own, in
+ * utils/acl.h.
+ *-------------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM >= 160000
+#define compat_owns_database(database, role) object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define compat_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
+/*-------------------------------------------------------------------------
  * The module's magic block names it from 18 on.
  *-------------------------------------------------------------------------
  */

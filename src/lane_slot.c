@@ -25,13 +25,19 @@ DatabaseSlot *lane_database = NULL;
 static bool leaving = false;	/* of its own accord */
 
 /*
- * release: on the way out.  A lane that does not leave of its own accord is
- * lost, and the launcher sends another.
+ * release: on the way out.  A lane that does not leave of its own accord, nor
+ * is made to, is lost, and the launcher sends another.
  */
 static void
 release(int code, Datum arg)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (shmem_is_barred(lane_slot->database))
+	{
+		/* whatever it had is for the lane that comes after the bar */
+		pg_atomic_write_u32(&lane_database->wanted, 1);
+		leaving = true;
+	}
 	if (leaving)
 		lane_slot->in_use = false;
 	else
@@ -43,33 +49,45 @@ release(int code, Datum arg)
 	for (int i = 0; i < MAX_LANE_JOBS; i++)
 		lane_slot->jobs[i].job_id = 0;
 	LWLockRelease(shared->lock);
+	ConditionVariableBroadcast(&shared->lane_left);
 	shmem_wake_launcher();
 }
 
 /*
  * lane_attach: takes the slot that the launcher prepared; false if it was given to
- * another lane meanwhile.
+ * another lane meanwhile, or if the database is to be without lanes.
  */
 bool
 lane_attach(int index)
 {
 	uint32		generation;
+	Oid			database;
 	bool		ours;
+	bool		barred;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	lane_slot = &shared->lanes[index];
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	ours = lane_slot->in_use && lane_slot->generation == generation;
-	if (ours)
+	database = lane_slot->database;
+	barred = ours && shmem_is_barred(database);
+	if (barred)
+		lane_slot->in_use = false;
+	else if (ours)
 	{
 		lane_slot->pid = MyProcPid;
 		lane_slot->procno = compat_my_procno();
 	}
 	LWLockRelease(shared->lock);
-	if (ours)
-		before_shmem_exit(release, (Datum) 0);
-	return ours;
+	if (barred)
+		shmem_want_lane(database);
+	if (!ours || barred)
+		return false;
+
+	lane_database = shmem_database_slot(database);
+	before_shmem_exit(release, (Datum) 0);
+	return true;
 }
 
 /*
@@ -93,6 +111,20 @@ lane_leave(TimestampTz next_due)
 }
 
 /*
+ * lane_leave_if_barred: its jobs are taken over as those of a lost lane are,
+ * by the one that comes when the bar is lifted.
+ */
+void
+lane_leave_if_barred(void)
+{
+	if (pg_atomic_read_u32(&lane_database->bars) > 0)
+	{
+		leaving = true;
+		proc_exit(0);
+	}
+}
+
+/*
  * lane_leave_to_another: the extension is gone.  If somebody creates it again, the
  * work is for another lane; if not, that lane says so to those who wait.
  */
@@ -105,8 +137,7 @@ lane_leave_to_another(void)
 }
 
 /*
- * lane_leave_for_good: this database does not have the extension (any more).  Its
- * slot is given back, unless somebody has just asked for a lane.
+ * lane_leave_for_good: this database does not have the extension (any more).
  */
 void
 lane_leave_for_good(void)
@@ -115,8 +146,6 @@ lane_leave_for_good(void)
 	lane_slot->ready = false;
 	lane_database->next_due = DT_NOEND;
 	lane_database->failures = 0;
-	if (pg_atomic_read_u32(&lane_database->wanted) == 0)
-		lane_database->database = InvalidOid;
 	LWLockRelease(shared->lock);
 	leaving = true;
 	proc_exit(0);

@@ -13,12 +13,18 @@
 
 #include "shmem.h"
 
-/* Of this process; the database's after the lane has connected to it. */
+/* Of this process. */
 extern LaneSlot *lane_slot;
 extern DatabaseSlot *lane_database;
 
-/* Takes a prepared slot; false if it was given to another lane meanwhile. */
+/*
+ * Takes a prepared slot; false if it was given to another lane meanwhile, or if
+ * the database is to be without lanes.
+ */
 extern bool lane_attach(int index);
+
+/* Ends the lane if somebody needs the database without; no transaction is open. */
+extern void lane_leave_if_barred(void);
 
 /* Ends the lane until then, or returns if work has come. */
 extern void lane_leave(TimestampTz next_due);

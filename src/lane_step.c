@@ -118,6 +118,7 @@ lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, const Act
 	volatile bool result = false;
 	TimestampTz begun = GetCurrentTimestamp();
 
+	lane_leave_if_barred();
 	lane_slot->applying_job = job->claim.job_id;
 	lane_slot->applying_since = begun;
 	PG_TRY();

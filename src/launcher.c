@@ -40,6 +40,9 @@
 #define RESTART_DELAY_MIN_MS	200
 #define RESTART_DELAY_MAX_MS	60000
 
+/* One that has run so long was well: its loss is a first one. */
+#define HEALTHY_MS				60000
+
 /* With no worker slot free, ask again after this long. */
 #define NO_WORKER_RETRY_MS		1000
 
@@ -47,9 +50,14 @@ PGDLLEXPORT void sync_engine_launcher_main(Datum arg);
 
 /* what we know of the lanes we started; same index as shared->lanes */
 static BackgroundWorkerHandle *handles[MAX_LANES];
+static TimestampTz started_at[MAX_LANES];
 
 /* databases that are still to be visited after our start */
 static List *unprobed = NIL;
+
+/* some database waits for a lane, for want of room, since the log says so */
+static bool shortage = false;
+static bool shortage_reported = false;
 
 void
 launcher_register(void)
@@ -68,10 +76,22 @@ launcher_register(void)
 }
 
 /*
- * list_databases: those that a lane can connect to.
+ * can_be_served: whether a lane can connect, and is to.  A template must be
+ * there to be copied at any time; one that a DROP was interrupted in cannot be
+ * connected to (its limit is below -1, which means none).
+ */
+static bool
+can_be_served(Form_pg_database database)
+{
+	return database->datallowconn && !database->datistemplate && database->datconnlimit >= -1 &&
+		guc_database_is_served(NameStr(database->datname));
+}
+
+/*
+ * list_databases: all that there are, or those that can be served.
  */
 static List *
-list_databases(void)
+list_databases(bool any)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *databases = NIL;
@@ -87,8 +107,7 @@ list_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn && !database->datistemplate &&
-			guc_database_is_served(NameStr(database->datname)))
+		if (any || can_be_served(database))
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
 
@@ -104,9 +123,27 @@ list_databases(void)
 }
 
 /*
- * start_lane: false if there is no slot for it.
+ * is_listed: whether there is such a database, or one that can be served.
  */
 static bool
+is_listed(Oid database, bool any)
+{
+	List	   *databases = list_databases(any);
+	bool		listed = list_member_oid(databases, database);
+
+	list_free(databases);
+	return listed;
+}
+
+typedef enum LaneStart
+{
+	LANE_STARTED,
+	LANE_BARRED,				/* somebody needs the database without */
+	LANE_NO_SLOT,				/* there are MAX_LANES of them */
+	LANE_NO_WORKER				/* of max_worker_processes */
+} LaneStart;
+
+static LaneStart
 start_lane(DatabaseSlot *database)
 {
 	BackgroundWorker worker;
@@ -114,6 +151,11 @@ start_lane(DatabaseSlot *database)
 	uint32		generation = pg_atomic_add_fetch_u32(&shared->lane_generation, 1);
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (shmem_is_barred(database->database))
+	{
+		LWLockRelease(shared->lock);
+		return LANE_BARRED;
+	}
 	for (int i = 0; i < MAX_LANES && index < 0; i++)
 	{
 		if (!shared->lanes[i].in_use)
@@ -130,8 +172,11 @@ start_lane(DatabaseSlot *database)
 	}
 	LWLockRelease(shared->lock);
 	if (index < 0)
-		return false;
+		return LANE_NO_SLOT;
 
+	if (handles[index] != NULL)
+		pfree(handles[index]);
+	handles[index] = NULL;
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -148,9 +193,10 @@ start_lane(DatabaseSlot *database)
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 		shared->lanes[index].in_use = false;
 		LWLockRelease(shared->lock);
-		return false;
+		return LANE_NO_WORKER;
 	}
-	return true;
+	started_at[index] = GetCurrentTimestamp();
+	return LANE_STARTED;
 }
 
 /*
@@ -187,16 +233,14 @@ collect_lost_lanes(void)
 		if (was_lost)
 		{
 			DatabaseSlot *slot = shmem_database_slot(database);
+			TimestampTz now = GetCurrentTimestamp();
 			int			delay = Min(RESTART_DELAY_MAX_MS, RESTART_DELAY_MIN_MS << Min(slot->failures, 10));
 
-			if (!list_member_oid(list_databases(), database))
-			{
-				shmem_free_database_slot(slot); /* dropped, with all its work */
-				continue;
-			}
+			if (TimestampDifferenceExceeds(started_at[i], now, HEALTHY_MS))
+				slot->failures = 0;
 			/* the first loss may be anybody's: come back at once */
 			slot->next_start = slot->failures == 0 ? DT_NOBEGIN :
-				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+				TimestampTzPlusMilliseconds(now, delay);
 			slot->failures++;
 			pg_atomic_write_u32(&slot->wanted, 1);
 		}
@@ -229,7 +273,42 @@ count_lanes(Oid database, bool wake)
 }
 
 /*
- * serve: starts a lane for a database if it should have one more; returns
+ * report_shortage: once, until every database has its lane again.
+ */
+static void
+report_shortage(LaneStart start)
+{
+	shortage = true;
+	if (shortage_reported)
+		return;
+	shortage_reported = true;
+	if (start == LANE_NO_WORKER)
+		ereport(LOG,
+				(errmsg("sync_engine: no background worker slot is free"),
+				 errhint("Increase max_worker_processes.")));
+	else
+		ereport(LOG,
+				(errmsg("sync_engine: all %d lanes of the cluster are at work", MAX_LANES),
+				 errhint("Lower sync_engine.max_workers.")));
+}
+
+/*
+ * tell_waiters: those who wait for a lane there, that none could be started.
+ */
+static void
+tell_waiters(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_WAITERS; i++)
+	{
+		if (shared->waiters[i].state == WAITER_REQUESTED && shared->waiters[i].database == database)
+			shmem_wake(shared->waiters[i].procno);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * serve: starts a lane for a database that needs one and has none; returns
  * when it wants to be looked at again.
  */
 static TimestampTz
@@ -237,38 +316,58 @@ serve(DatabaseSlot *database)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		wanted = pg_atomic_read_u32(&database->wanted) != 0;
-	bool		due = database->next_due <= now;
 	LaneCount	lanes = count_lanes(database->database, wanted);
+	const bool	any = true;
+	const bool	served_only = false;
+	LaneStart	start;
 
-	if (lanes.running == 0 ? !(wanted || due) :
-		!(lanes.all_saturated && lanes.running < guc_max_workers))
-		return lanes.running == 0 ? database->next_due : DT_NOEND;
+	/* whoever lifts the bar wakes us */
+	if (lanes.running > 0 || pg_atomic_read_u32(&database->bars) > 0)
+		return DT_NOEND;
+	if (!wanted && database->next_due > now)
+		return database->next_due;
 	if (database->next_start > now)
 		return database->next_start;
+	if (!is_listed(database->database, served_only))
+	{
+		if (!is_listed(database->database, any))
+			shmem_forget_database(database->database);
+		return DT_NOEND;		/* whoever opens it wakes us */
+	}
 
-	if (start_lane(database))
+	start = start_lane(database);
+	if (start == LANE_STARTED)
 	{
 		database->next_due = DT_NOEND;
 		pg_atomic_write_u32(&database->no_worker, 0);
+	}
+	if (start == LANE_STARTED || start == LANE_BARRED)
 		return DT_NOEND;
-	}
-	if (lanes.running > 0)
-		return DT_NOEND;		/* one more would have been nice */
 
-	if (pg_atomic_exchange_u32(&database->no_worker, 1) == 0)
-		ereport(LOG,
-				(errmsg("sync_engine: no background worker slot is free"),
-				 errhint("Increase max_worker_processes.")));
-	/* tell those who wait for a lane */
-	LWLockAcquire(shared->lock, LW_SHARED);
-	for (int i = 0; i < MAX_WAITERS; i++)
+	report_shortage(start);
+	if (start == LANE_NO_WORKER)
 	{
-		if (shared->waiters[i].state == WAITER_REQUESTED &&
-			shared->waiters[i].database == database->database)
-			shmem_wake(shared->waiters[i].procno);
+		pg_atomic_write_u32(&database->no_worker, 1);
+		tell_waiters(database->database);
 	}
-	LWLockRelease(shared->lock);
 	return TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY_MS);
+}
+
+/*
+ * serve_more: starts one more lane for a database whose lanes are saturated,
+ * if it may have more.  If there is no room, it would have been nice.
+ */
+static TimestampTz
+serve_more(DatabaseSlot *database)
+{
+	LaneCount	lanes = count_lanes(database->database, false);
+
+	if (lanes.running == 0 || !lanes.all_saturated || lanes.running >= guc_max_workers)
+		return DT_NOEND;
+	if (database->next_start > GetCurrentTimestamp())
+		return database->next_start;
+	(void) start_lane(database);
+	return DT_NOEND;
 }
 
 /*
@@ -295,25 +394,41 @@ probe_next(void)
 	}
 }
 
+/*
+ * serve_all: the earliest time at which one of them wants to be looked at again.
+ */
 static TimestampTz
-run_cycle(void)
+serve_all(TimestampTz (*serve_one) (DatabaseSlot *database))
 {
 	TimestampTz next = DT_NOEND;
 
-	collect_lost_lanes();
-	probe_next();
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
-		DatabaseSlot *database = &shared->databases[i];
-
-		if (database->database != InvalidOid)
+		if (shared->databases[i].database != InvalidOid)
 		{
-			TimestampTz then = serve(database);
+			TimestampTz then = serve_one(&shared->databases[i]);
 
 			next = Min(next, then);
 		}
 	}
 	return next;
+}
+
+static TimestampTz
+run_cycle(void)
+{
+	TimestampTz next,
+				more;
+
+	collect_lost_lanes();
+	probe_next();
+	shmem_free_database_slots();
+	shortage = false;
+	next = serve_all(serve);
+	shortage_reported = shortage;
+	/* only now: the last worker goes to a database that has no lane */
+	more = serve_all(serve_more);
+	return Min(next, more);
 }
 
 /*
@@ -335,6 +450,24 @@ free_unborn_lanes(void)
 	LWLockRelease(shared->lock);
 }
 
+/*
+ * reload_settings: databases that are served from now on may have work.
+ */
+static void
+reload_settings(void)
+{
+	char	   *names = pstrdup(guc_database_names);
+	const bool	served_only = false;
+
+	ProcessConfigFile(PGC_SIGHUP);
+	if (strcmp(names, guc_database_names) != 0)
+	{
+		list_free(unprobed);
+		unprobed = list_databases(served_only);
+	}
+	pfree(names);
+}
+
 static void
 leave(int code, Datum arg)
 {
@@ -345,6 +478,7 @@ void
 sync_engine_launcher_main(Datum arg)
 {
 	MemoryContext context;
+	const bool	served_only = false;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
@@ -359,7 +493,7 @@ sync_engine_launcher_main(Datum arg)
 	before_shmem_exit(leave, (Datum) 0);
 	shared->launcher_procno = compat_my_procno();
 	free_unborn_lanes();
-	unprobed = list_databases();
+	unprobed = list_databases(served_only);
 
 	while (!ShutdownRequestPending)
 	{
@@ -379,7 +513,7 @@ sync_engine_launcher_main(Datum arg)
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
+			reload_settings();
 		}
 	}
 

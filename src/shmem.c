@@ -62,11 +62,13 @@ start_shared_memory(void)
 	{
 		memset(shared, 0, shared_size());
 		shared->lock = &(GetNamedLWLockTranche("sync_engine"))->lock;
+		ConditionVariableInit(&shared->lane_left);
 		shared->launcher_procno = NO_PROC;
 		pg_atomic_init_u32(&shared->lane_generation, 0);
 		for (int i = 0; i < MAX_DATABASES; i++)
 		{
 			pg_atomic_init_u32(&shared->databases[i].wanted, 0);
+			pg_atomic_init_u32(&shared->databases[i].bars, 0);
 			pg_atomic_init_u32(&shared->databases[i].no_worker, 0);
 		}
 	}
@@ -82,8 +84,6 @@ start_shared_memory(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	DatabaseSlot *slot;
-
 	if (!wake_at_commit)
 		return;
 
@@ -96,11 +96,7 @@ at_transaction_end(XactEvent event, void *arg)
 					 errhint("COMMIT it, or request the sync in a transaction of its own.")));
 			break;
 		case XACT_EVENT_COMMIT:
-			/* only now: a lane may have given the slot back meanwhile */
-			slot = shmem_find_database_slot(MyDatabaseId);
-			if (slot != NULL)
-				pg_atomic_write_u32(&slot->wanted, 1);
-			shmem_wake_launcher();
+			(void) shmem_try_want_lane(MyDatabaseId);
 			wake_at_commit = false;
 			break;
 		case XACT_EVENT_ABORT:
@@ -131,32 +127,68 @@ shmem_require(void)
 				 errhint("Add sync_engine to shared_preload_libraries and restart the server.")));
 }
 
+/*
+ * find_slot: NULL if the database has none; under the lock.
+ */
+static DatabaseSlot *
+find_slot(Oid database)
+{
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		if (shared->databases[i].database == database)
+			return &shared->databases[i];
+	}
+	return NULL;
+}
+
+/*
+ * clear_slot: it says nothing of the database; under the lock.
+ */
+static void
+clear_slot(DatabaseSlot *slot)
+{
+	pg_atomic_write_u32(&slot->wanted, 0);
+	pg_atomic_write_u32(&slot->no_worker, 0);
+	slot->next_due = DT_NOEND;
+	slot->next_start = DT_NOBEGIN;
+	slot->failures = 0;
+}
+
+/*
+ * find_or_take_slot: NULL if all are taken; under the lock.
+ */
+static DatabaseSlot *
+find_or_take_slot(Oid database)
+{
+	DatabaseSlot *slot = find_slot(database);
+
+	if (slot == NULL && (slot = find_slot(InvalidOid)) != NULL)
+	{
+		slot->database = database;
+		pg_atomic_write_u32(&slot->bars, 0);
+		clear_slot(slot);
+	}
+	return slot;
+}
+
 DatabaseSlot *
 shmem_find_database_slot(Oid database)
 {
-	DatabaseSlot *slot = NULL;
-	DatabaseSlot *unused = NULL;
+	DatabaseSlot *slot;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_DATABASES && slot == NULL; i++)
-	{
-		if (shared->databases[i].database == database)
-			slot = &shared->databases[i];
-		else if (shared->databases[i].database == InvalidOid && unused == NULL)
-			unused = &shared->databases[i];
-	}
-	if (slot == NULL && unused != NULL)
-	{
-		slot = unused;
-		slot->database = database;
-		pg_atomic_write_u32(&slot->wanted, 0);
-		pg_atomic_write_u32(&slot->no_worker, 0);
-		slot->next_due = DT_NOEND;
-		slot->next_start = DT_NOBEGIN;
-		slot->failures = 0;
-	}
+	slot = find_or_take_slot(database);
 	LWLockRelease(shared->lock);
 	return slot;
+}
+
+static void
+raise_all_slots_taken(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("sync_engine cannot serve more than %d databases", MAX_DATABASES),
+			 errhint("Name the databases to serve in sync_engine.database_names.")));
 }
 
 DatabaseSlot *
@@ -165,19 +197,81 @@ shmem_database_slot(Oid database)
 	DatabaseSlot *slot = shmem_find_database_slot(database);
 
 	if (slot == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("sync_engine cannot serve more than %d databases", MAX_DATABASES),
-				 errhint("Name the databases to serve in sync_engine.database_names.")));
+		raise_all_slots_taken();
 	return slot;
 }
 
+/*
+ * has_lane: one that runs there or is on its way; under the lock.
+ */
+static bool
+has_lane(Oid database)
+{
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		if (shared->lanes[i].in_use && shared->lanes[i].database == database)
+			return true;
+	}
+	return false;
+}
+
 void
-shmem_free_database_slot(DatabaseSlot *slot)
+shmem_free_database_slots(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot->database = InvalidOid;
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		DatabaseSlot *slot = &shared->databases[i];
+
+		if (slot->database != InvalidOid && slot->next_due == DT_NOEND && slot->failures == 0 &&
+			pg_atomic_read_u32(&slot->wanted) == 0 && pg_atomic_read_u32(&slot->bars) == 0 &&
+			pg_atomic_read_u32(&slot->no_worker) == 0 && !has_lane(slot->database))
+			slot->database = InvalidOid;
+	}
 	LWLockRelease(shared->lock);
+}
+
+bool
+shmem_set_bar(Oid database)
+{
+	DatabaseSlot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_or_take_slot(database);
+	if (slot != NULL)
+		pg_atomic_add_fetch_u32(&slot->bars, 1);
+	LWLockRelease(shared->lock);
+	return slot != NULL;
+}
+
+void
+shmem_lift_bar(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	pg_atomic_sub_fetch_u32(&find_slot(database)->bars, 1);
+	LWLockRelease(shared->lock);
+	shmem_wake_launcher();
+}
+
+bool
+shmem_is_barred(Oid database)
+{
+	DatabaseSlot *slot = find_slot(database);
+
+	return slot != NULL && pg_atomic_read_u32(&slot->bars) > 0;
+}
+
+void
+shmem_forget_database(Oid database)
+{
+	DatabaseSlot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	if (slot != NULL)
+		clear_slot(slot);
+	LWLockRelease(shared->lock);
+	shmem_wake_launcher();
 }
 
 void
@@ -200,9 +294,24 @@ shmem_wake_at_commit(void)
 	wake_at_commit = true;
 }
 
+bool
+shmem_try_want_lane(Oid database)
+{
+	DatabaseSlot *slot;
+
+	/* one step: a slot that says nothing may be given back at any time */
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_or_take_slot(database);
+	if (slot != NULL)
+		pg_atomic_write_u32(&slot->wanted, 1);
+	LWLockRelease(shared->lock);
+	shmem_wake_launcher();
+	return slot != NULL;
+}
+
 void
 shmem_want_lane(Oid database)
 {
-	pg_atomic_write_u32(&shmem_database_slot(database)->wanted, 1);
-	shmem_wake_launcher();
+	if (!shmem_try_want_lane(database))
+		raise_all_slots_taken();
 }

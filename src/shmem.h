@@ -18,6 +18,7 @@
 #include "datatype/timestamp.h"
 #include "governor.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 
 /* Databases of one cluster that hold work; beyond it, a clear error. */
@@ -37,6 +38,7 @@ typedef struct DatabaseSlot
 {
 	Oid			database;		/* InvalidOid = free */
 	pg_atomic_uint32 wanted;	/* somebody enqueued, or it was never probed */
+	pg_atomic_uint32 bars;		/* statements that need it without lanes */
 	pg_atomic_uint32 no_worker; /* the last attempt found no worker slot */
 	TimestampTz next_due;		/* a lane left work for this time */
 	TimestampTz next_start;		/* not before, after failures */
@@ -115,6 +117,7 @@ typedef struct BudgetSlot
 typedef struct SharedState
 {
 	LWLock	   *lock;
+	ConditionVariable lane_left;	/* some lane is on its way out */
 	int			launcher_procno;
 	pg_atomic_uint32 lane_generation;
 	DatabaseSlot databases[MAX_DATABASES];
@@ -130,10 +133,28 @@ extern void shmem_install_hooks(void);
 /* Raises an error with a hint unless the library was preloaded. */
 extern void shmem_require(void);
 
-/* The slot of a database, taken if need be; NULL, or an error, if all are. */
+/*
+ * The slot of a database, taken if need be; NULL, or an error, if all are.  It
+ * stays this database's as long as a lane is there.
+ */
 extern DatabaseSlot *shmem_find_database_slot(Oid database);
 extern DatabaseSlot *shmem_database_slot(Oid database);
-extern void shmem_free_database_slot(DatabaseSlot *slot);
+
+/* The launcher alone frees slots: those that say nothing. */
+extern void shmem_free_database_slots(void);
+
+/*
+ * No lane starts in a database with a bar, and those in it leave.  False if
+ * there can be no bar, nor any lane: all slots are taken.
+ */
+extern bool shmem_set_bar(Oid database);
+extern void shmem_lift_bar(Oid database);
+
+/* Whether it has one; under the lock. */
+extern bool shmem_is_barred(Oid database);
+
+/* The database is dropped, with all its work. */
+extern void shmem_forget_database(Oid database);
 
 extern void shmem_wake(int procno);
 extern void shmem_wake_launcher(void);
@@ -144,7 +165,8 @@ extern void shmem_wake_launcher(void);
  */
 extern void shmem_wake_at_commit(void);
 
-/* Tells the launcher at once. */
+/* Tells the launcher at once; false, or an error, if all slots are taken. */
+extern bool shmem_try_want_lane(Oid database);
 extern void shmem_want_lane(Oid database);
 
 #endif							/* SYNC_ENGINE_SHMEM_H */

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "database_ddl.h"
 #include "fmgr.h"
 #include "guc.h"
 #include "launcher.h"
@@ -34,5 +35,6 @@ _PG_init(void)
 		return;
 	shmem_install_hooks();
 	secrecy_install_hook();
+	database_ddl_install_hooks();
 	launcher_register();
 }

@@ -227,7 +227,6 @@ sync_engine_lane_main(Datum arg)
 	if (!lane_attach(DatumGetInt32(arg)))
 		proc_exit(0);
 	lane_connect();
-	lane_database = shmem_database_slot(MyDatabaseId);
 	lane.context = AllocSetContextCreate(TopMemoryContext, "lane", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(lane.context);
 
@@ -257,6 +256,7 @@ sync_engine_lane_main(Datum arg)
 
 		MemoryContextSwitchTo(lane.context);
 		MemoryContextReset(lane.context);
+		lane_leave_if_barred();
 		if (lane_is_wanted())
 			lane.called = true;
 		if (lane.called || lane.next_look <= now || (lane.n_jobs > 0 && lane.next_sweep <= now))

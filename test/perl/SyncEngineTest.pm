@@ -49,7 +49,7 @@ use Time::HiRes qw(usleep);
 # Test::More's functions come along, so that a test needs one "use" only.
 our @EXPORT = (
 	@Test::More::EXPORT, qw(
-	  start_simulator new_cluster connect_org server_of record_count
+	  start_simulator new_cluster create_database connect_org connect_org_in server_of record_count
 	  safe_psql psql_if_up start_sync run_ends jobs_of row_versions
 	  is_equal_to_oracle is_complete wait_for has_fetched
 	  lane_pids kill_lane_of background_psql tolerant_session ask server_log));
@@ -122,9 +122,14 @@ sub new_cluster
 	$node->append_conf('postgresql.conf', "$_ = " . quote($conf{$_}))
 	  for sort keys %conf;
 	$node->start;
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	$node->safe_psql($database, 'CREATE EXTENSION sync_engine')
-	  if $options{create_extension} // 1;
+	if ($options{create_extension} // 1)
+	{
+		create_database($node, $database);
+	}
+	else
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $database");
+	}
 	return $node;
 }
 
@@ -139,12 +144,36 @@ C<%options> are its C<options>.  Returns the organisation.
 
 sub connect_org
 {
-	my ($node, $simulator, $org, %options) = @_;
+	my ($node, @arguments) = @_;
+
+	return connect_org_in($node, $database, @arguments);
+}
+
+=pod
+
+=item create_database($node, $name), connect_org_in($node, $name, $simulator, $org, %options)
+
+Another database that has the extension, and C<connect_org> there.
+
+=cut
+
+sub create_database
+{
+	my ($node, $name) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$node->safe_psql($name, 'CREATE EXTENSION sync_engine');
+	return $name;
+}
+
+sub connect_org_in
+{
+	my ($node, $name, $simulator, $org, %options) = @_;
 	my @arguments = map { quote($_) } $org, "$org-client", "$org-secret";
 	my $options = JSON::PP->new->canonical->encode(\%options);
 
 	$node->safe_psql(
-		$database,
+		$name,
 		sprintf('SELECT sync_connect(%s, base_url => %s, options => %s)',
 			join(', ', @arguments), quote($simulator->url),
 			quote($options)));
@@ -301,7 +330,7 @@ Test that the live rows of the entity's data table are exactly what the
 simulator says is true, no row more, none less, in every column but those that
 the API sends only when asked by name, those that are never stored, and those in
 C<< except => [...] >>.  A comparison with nothing fails unless
-C<< allow_empty => 1 >>.  Returns the result; a failure shows the first values
+C<< allow_empty => 1 >>; C<< database => ... >> looks into another one.  Returns the result; a failure shows the first values
 that differ.
 
 C<$entity> is as in SQL: C<Person>, C<giving.Donation>.
@@ -314,8 +343,9 @@ sub is_equal_to_oracle
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	my ($product, $type) = split_name($entity);
+	my $compared = $options{database} // $database;
 	my %left_out = map { $_ => 1 } @{ $options{except} // [] }, split /\n/, $node->safe_psql(
-		$database,
+		$compared,
 		"SELECT attribute FROM sync_engine.attribute
 		WHERE (product, entity) = ('$product', '$type') AND (fields_only OR privacy = 'drop')");
 	my @columns = grep { !$left_out{ $_->[0] } } map { [ split /\t/ ] } split /\n/,
@@ -344,7 +374,7 @@ sub is_equal_to_oracle
 		\\copy oracle FROM '$file'
 		CREATE TEMP TABLE data AS $live;
 		SQL
-	my ($status, $differing, $error) = $node->psql($database, <<~"SQL");
+	my ($status, $differing, $error) = $node->psql($compared, <<~"SQL");
 		$load
 		SELECT (SELECT count(*) FROM (TABLE data EXCEPT ALL TABLE oracle) _)
 			+ (SELECT count(*) FROM (TABLE oracle EXCEPT ALL TABLE data) _);
@@ -356,7 +386,7 @@ sub is_equal_to_oracle
 	  if $differing eq '0';
 
 	# Rows as JSON make a value of each column, whatever its type.
-	my $shown = $node->safe_psql($database, <<~"SQL");
+	my $shown = $node->safe_psql($compared, <<~"SQL");
 		$load
 		WITH data_value AS (
 			SELECT id, v.* FROM data d, jsonb_each_text(to_jsonb(d)) v
@@ -452,18 +482,19 @@ sub has_fetched
 
 =pod
 
-=item lane_pids($node)
+=item lane_pids($node, $name)
 
-The process ids of the lanes at work, in order.
+The process ids of the lanes at work, in order: all, or those in one database.
 
 =cut
 
 sub lane_pids
 {
-	my ($node) = @_;
+	my ($node, $name) = @_;
+	my $there = defined $name ? 'AND datname = ' . quote($name) : '';
 
 	return split /\n/, $node->safe_psql('postgres',
-		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine lane' ORDER BY pid});
+		qq{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine lane' $there ORDER BY pid});
 }
 
 =pod

@@ -137,15 +137,6 @@ sub log_mark
 	return $number // 0;
 }
 
-sub lanes_of
-{
-	my ($database) = @_;
-
-	return value(
-		"SELECT count(*) FROM pg_stat_activity
-		WHERE backend_type = 'sync_engine lane' AND datname = '$database'", 'postgres');
-}
-
 connect_org($node, $simulator, 'org1');
 
 # ---- Cancel ---------------------------------------------------------------
@@ -277,51 +268,32 @@ $control = background_psql($node);
 
 # ---- DROP DATABASE --------------------------------------------------------
 
-sub connect_in
-{
-	my ($database, $org) = @_;
-
-	value("SELECT sync_connect('$org', '$org-client', '$org-secret', base_url => '" . $simulator->url . "')",
-		$database);
-	return;
-}
-
-sub create_database
-{
-	my ($database) = @_;
-
-	value("CREATE DATABASE $database", 'postgres');
-	value('CREATE EXTENSION sync_engine', $database);
-	connect_in($database, 'org1');
-	return;
-}
-
 $name = 'DROP DATABASE';
-create_database('idle');
+connect_org_in($node, create_database($node, 'idle'), $simulator, 'org1');
 is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'])}, 'idle'), 'succeeded', "$name: has been synced");
-is(lanes_of('idle'), 1, "$name: its lane is still there");
+is(scalar(lane_pids($node, 'idle')), 1, "$name: its lane is still there");
 value('DROP DATABASE idle', 'postgres');
-is(lanes_of('idle'), 0, "$name: of an idle database works");
+is(scalar(lane_pids($node, 'idle')), 0, "$name: of an idle database works");
 
 $name = 'DROP DATABASE WITH (FORCE)';
-create_database('forced');
+connect_org_in($node, create_database($node, 'forced'), $simulator, 'org1');
 start_hanging($name, 'forced');
 in_time($name, sub { value('DROP DATABASE forced WITH (FORCE)', 'postgres') });
 $simulator->post('fault/clear');
 
 # The next database may well get the same slot.
-create_database('forced');
+connect_org_in($node, create_database($node, 'forced'), $simulator, 'org1');
 is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'])}, 'forced'),
 	'succeeded', "$name: a database of the same name works");
 
 # ---- DROP EXTENSION -------------------------------------------------------
 
 $name = 'DROP EXTENSION with an idle lane';
-is(lanes_of('forced'), 1, "$name: there is one");
+is(scalar(lane_pids($node, 'forced')), 1, "$name: there is one");
 value('DROP EXTENSION sync_engine', 'forced');
 is(value('SELECT count(*) FROM pco_people.person', 'forced'), $people, "$name: the data stay");
 value('CREATE EXTENSION sync_engine', 'forced');
-connect_in('forced', 'org1');
+connect_org_in($node, 'forced', $simulator, 'org1');
 is(value(q{SELECT status, unchanged FROM sync_run('org1', ARRAY['Person'])}, 'forced'),
 	"succeeded|$people", "$name: CREATE EXTENSION again finds them");
 
@@ -329,11 +301,11 @@ is(value(q{SELECT status, unchanged FROM sync_run('org1', ARRAY['Person'])}, 'fo
 # lane still has under way must not be taken for work of the new one.
 $name = 'DROP EXTENSION with a lane at work';
 value('DROP EXTENSION sync_engine; CREATE EXTENSION sync_engine', 'forced');
-connect_in('forced', 'org1');
+connect_org_in($node, 'forced', $simulator, 'org1');
 is(start_hanging($name, 'forced'), 1, "$name: it is the first run");
 in_time($name, sub { value('DROP EXTENSION sync_engine', 'forced') });
 value('CREATE EXTENSION sync_engine', 'forced');
-connect_in('forced', 'org2');
+connect_org_in($node, 'forced', $simulator, 'org2');
 $run = value(q{SELECT sync_start('org2', ARRAY['Person', 'Email'])}, 'forced');
 is($run, 1, "$name: and so is the one after CREATE EXTENSION");
 wait_for(

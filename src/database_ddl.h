@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * database_ddl.h
+ *		Statements that change databases or the extension itself.
+ *
+ * IDENTIFICATION
+ *		src/database_ddl.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_DATABASE_DDL_H
+#define SYNC_ENGINE_DATABASE_DDL_H
+
+extern void database_ddl_install_hooks(void);
+
+#endif							/* SYNC_ENGINE_DATABASE_DDL_H */
