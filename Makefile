@@ -4,7 +4,7 @@ EXTVERSION = 0.1.0
 MODULE_big = sync_engine
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 SHLIB_LINK = -lcurl -lcrypto
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -Isrc -DSYNC_ENGINE_VERSION='"$(EXTVERSION)"'
 
 # The install script is these pieces, in this order.
 SQL_PIECES = \

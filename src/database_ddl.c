@@ -24,9 +24,12 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "database_ddl.h"
 #include "miscadmin.h"
@@ -56,6 +59,7 @@ typedef struct Change
 	SubTransactionId subtransaction;	/* that takes it back if it aborts */
 	bool		barred;			/* in any case the bar is lifted */
 	bool		dropped;		/* at commit it is no more */
+	bool		wanted;			/* at commit lanes have something to see there */
 } Change;
 
 static List *changes = NIL;		/* in TopMemoryContext */
@@ -64,6 +68,7 @@ static List *changes = NIL;		/* in TopMemoryContext */
 static bool in_statement = false;
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
+static object_access_hook_type previous_object_hook = NULL;
 
 static Change *
 note_change(Oid database)
@@ -86,6 +91,8 @@ settle(Change *change, bool committed)
 {
 	if (committed && change->dropped)
 		shmem_forget_database(change->database);
+	else if (committed && change->wanted)
+		(void) shmem_try_want_lane(change->database);
 	if (change->barred)
 		shmem_lift_bar(change->database);
 }
@@ -176,8 +183,8 @@ wait_for_lanes(Oid database)
 	ConditionVariableCancelSleep();
 }
 
-static bool
-is_template(Oid database)
+bool
+database_is_template(Oid database)
 {
 	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
 	bool		result;
@@ -232,7 +239,7 @@ find_template(const CreatedbStmt *statement)
 											missing_ok);
 
 	if (!OidIsValid(database) || !have_createdb_privilege() ||
-		!(is_template(database) || compat_owns_database(database, GetUserId())))
+		!(database_is_template(database) || compat_owns_database(database, GetUserId())))
 		return InvalidOid;
 	return database;
 }
@@ -262,7 +269,7 @@ find_needed(Node *statement, bool in_block)
 	else if (IsA(statement, DropdbStmt))
 	{
 		database = find_own_database(castNode(DropdbStmt, statement)->dbname);
-		if (is_template(database))
+		if (database_is_template(database))
 			return InvalidOid;
 	}
 	else if (IsA(statement, AlterDatabaseStmt) &&
@@ -285,6 +292,19 @@ clear_of_lanes(Oid database, bool dropped)
 		wait_for_lanes(database);
 }
 
+/*
+ * opens_database: whether lanes may come to a database that they were kept from.
+ */
+static bool
+opens_database(const AlterDatabaseStmt *statement)
+{
+	DefElem    *open = find_option(statement->options, "allow_connections");
+	DefElem    *template = find_option(statement->options, "is_template");
+
+	return (open != NULL && open->arg != NULL && defGetBoolean(open)) ||
+		(template != NULL && template->arg != NULL && !defGetBoolean(template));
+}
+
 static void
 run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUtilityContext context,
 			ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver,
@@ -292,6 +312,7 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 {
 	ProcessUtility_hook_type run = previous_utility_hook != NULL ? previous_utility_hook : standard_ProcessUtility;
 	Node	   *statement = plan->utilityStmt;
+	const bool	missing_ok = false;
 
 	switch (nodeTag(statement))
 	{
@@ -314,6 +335,8 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 		if (OidIsValid(database) && !RecoveryInProgress())
 			clear_of_lanes(database, IsA(statement, DropdbStmt));
 		run(plan, query, read_only_tree, context, params, environment, receiver, completion);
+		if (IsA(statement, AlterDatabaseStmt) && opens_database(castNode(AlterDatabaseStmt, statement)))
+			note_change(get_database_oid(castNode(AlterDatabaseStmt, statement)->dbname, missing_ok))->wanted = true;
 	}
 	PG_FINALLY();
 	{
@@ -322,9 +345,31 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 	PG_END_TRY();
 }
 
+/*
+ * see_object: when our extension is dropped, also with its schema or its owner,
+ * lanes at work leave at once; when it is updated, those come that could not work
+ * with the version before.
+ */
+static void
+see_object(ObjectAccessType access, Oid class, Oid object, int column, void *argument)
+{
+	if (previous_object_hook != NULL)
+		previous_object_hook(access, class, object, column, argument);
+	if (class == ExtensionRelationId && (access == OAT_DROP || access == OAT_POST_ALTER))
+	{
+		char	   *name = get_extension_name(object);
+
+		if (name != NULL && strcmp(name, "sync_engine") == 0)
+			note_change(MyDatabaseId)->wanted = true;
+	}
+}
+
 void
 database_ddl_install_hooks(void)
 {
+	previous_object_hook = object_access_hook;
+	object_access_hook = see_object;
+
 	previous_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = run_utility;
 	RegisterXactCallback(at_transaction_end, NULL);

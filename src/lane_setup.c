@@ -43,7 +43,7 @@ lane_connect(void)
 	BackgroundWorkerInitializeConnectionByOid(lane_slot->database, InvalidOid, 0);
 	ProcessConfigFile(PGC_SIGHUP);
 	set_option("search_path", "pg_catalog, pg_temp");
-	set_option("lock_timeout", "1s");
+	set_option("lock_timeout", "0");
 	set_option("statement_timeout", "0");
 	set_option("idle_in_transaction_session_timeout", "0");
 	set_option("default_transaction_isolation", "read committed");
@@ -56,6 +56,21 @@ lane_connect(void)
 }
 
 /*
+ * report_obstacle: once, until a lane can work again; that there is no extension
+ * is nothing to report.
+ */
+static void
+report_obstacle(const Obstacle *obstacle)
+{
+	if (obstacle->hint == NULL)
+		pg_atomic_write_u32(&lane_database->obstacle, 0);
+	else if (pg_atomic_exchange_u32(&lane_database->obstacle, 1) == 0)
+		ereport(LOG,
+				(errmsg("sync_engine: %s", obstacle->message),
+				 errhint("%s", obstacle->hint)));
+}
+
+/*
  * lane_take_number: a lane number is used once; see queue.c.
  */
 bool
@@ -65,12 +80,19 @@ lane_take_number(int64 *number)
 	bool		durable = true;
 
 	if (!session_begin("starting a lane"))
+	{
+		report_obstacle(session_obstacle());
 		return false;
+	}
 	(void) statement_run(&next_number, NULL, NULL);
 	*number = result_int64(0, 1, 0);
 	queue_lane_lock_hold(*number);
 	session_commit(durable);
 	lane_slot->number = *number;
+	pg_atomic_write_u32(&lane_database->obstacle, 0);
+
+	/* from now on others wait for this lane */
+	set_option("lock_timeout", "1s");
 	return true;
 }
 
@@ -85,7 +107,7 @@ lane_create_client(void)
 		.total_timeout_ms = 90000,	/* PCO's gateway gives up after 60 s */
 		.low_speed_bytes = 100,
 		.low_speed_seconds = 60,
-		.user_agent = "sync_engine/0.1 (PostgreSQL extension)",
+		.user_agent = "sync_engine/" SYNC_ENGINE_VERSION " (PostgreSQL extension)",
 	};
 	HttpClient *client;
 	char		error[256];

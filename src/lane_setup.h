@@ -17,8 +17,8 @@
 extern void lane_connect(void);
 
 /*
- * Takes the lane's number and holds its lock; false if the database does not
- * have the extension.
+ * Takes the lane's number and holds its lock; false, which is in the log if
+ * somebody can act, if it cannot work here: see session_obstacle.
  */
 extern bool lane_take_number(int64 *number);
 

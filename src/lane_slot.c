@@ -125,8 +125,9 @@ lane_leave_if_barred(void)
 }
 
 /*
- * lane_leave_to_another: the extension is gone.  If somebody creates it again, the
- * work is for another lane; if not, that lane says so to those who wait.
+ * lane_leave_to_another: the extension is gone, or is another one.  If somebody
+ * creates it again, or takes the DROP back, the work is for another lane; if not,
+ * that lane says so to those who wait.
  */
 void
 lane_leave_to_another(void)
@@ -137,7 +138,8 @@ lane_leave_to_another(void)
 }
 
 /*
- * lane_leave_for_good: this database does not have the extension (any more).
+ * lane_leave_for_good: this database does not have the extension (any more), or
+ * not of this version.  Who changes that sends the next lane.
  */
 void
 lane_leave_for_good(void)

@@ -29,10 +29,10 @@ extern void lane_leave_if_barred(void);
 /* Ends the lane until then, or returns if work has come. */
 extern void lane_leave(TimestampTz next_due);
 
-/* Ends the lane: the extension is gone, and another lane may find it again. */
+/* Ends the lane: the extension is not what it was; another lane will see. */
 extern void lane_leave_to_another(void);
 
-/* Ends the lane: this database has not had the extension since it began. */
+/* Ends the lane: there has been nothing to work with here since it began. */
 extern void lane_leave_for_good(void);
 
 /* Calls the other lanes of this database to look for work. */

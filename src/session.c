@@ -19,7 +19,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
-#include "commands/extension.h"
+#include "commands/dbcommands.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -44,6 +44,17 @@ static MemoryContext lane_context;
 static Oid	lane_extension = InvalidOid;
 
 static Oid	extension_owner = InvalidOid;
+
+/* why session_begin has said no; an empty message if it has not */
+static Obstacle obstacle;
+
+/* The extension's row. */
+typedef struct Extension
+{
+	Oid			oid;			/* InvalidOid = it is not there */
+	Oid			owner;
+	char	   *version;
+} Extension;
 
 /*
  * prepare_statement: plans on first use; the plan outlives transactions.
@@ -149,32 +160,89 @@ result_timestamp(uint64 row, int column, TimestampTz if_null)
 	return isnull ? if_null : DatumGetTimestampTz(value);
 }
 
-/*
- * lookup_extension: the extension's row; false if it is not there.
- */
-static bool
-lookup_extension(Oid *owner)
+static Extension
+find_extension(void)
 {
 	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found;
+	Extension	extension = {.oid = InvalidOid};
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
 				CStringGetDatum(EXTENSION_NAME));
 	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
+	if (HeapTupleIsValid(tuple))
 	{
-		Form_pg_extension extension = (Form_pg_extension) GETSTRUCT(tuple);
+		Form_pg_extension row = (Form_pg_extension) GETSTRUCT(tuple);
+		bool		isnull;
 
-		*owner = extension->extowner;
+		extension.oid = row->oid;
+		extension.owner = row->extowner;
+		extension.version = TextDatumGetCString(heap_getattr(tuple, Anum_pg_extension_extversion,
+															 RelationGetDescr(relation), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return found;
+	return extension;
+}
+
+/*
+ * is_older: whether a version, three numbers, is older than this library's.
+ */
+static bool
+is_older(const char *version)
+{
+	int			theirs[3] = {0};
+	int			ours[3] = {0};
+
+	(void) sscanf(version, "%d.%d.%d", &theirs[0], &theirs[1], &theirs[2]);
+	(void) sscanf(SYNC_ENGINE_VERSION, "%d.%d.%d", &ours[0], &ours[1], &ours[2]);
+	for (int i = 0; i < lengthof(ours); i++)
+	{
+		if (theirs[i] != ours[i])
+			return theirs[i] < ours[i];
+	}
+	return true;
+}
+
+/*
+ * is_misfit: whether the SQL objects are of another version than the library.
+ * After an installation one of two steps is still to be done then.
+ */
+static bool
+is_misfit(const Extension *extension, Obstacle *why)
+{
+	if (strcmp(extension->version, SYNC_ENGINE_VERSION) == 0)
+		return false;
+	snprintf(why->message, sizeof(why->message),
+			 "extension \"%s\" in database \"%s\" has version %s, but the library has version %s",
+			 EXTENSION_NAME, get_database_name(MyDatabaseId), extension->version, SYNC_ENGINE_VERSION);
+	why->hint = is_older(extension->version) ? "Run ALTER EXTENSION sync_engine UPDATE in this database." :
+		"Restart the server, so that it loads the library of that version.";
+	return true;
+}
+
+static void
+require_fit(const Extension *extension)
+{
+	Obstacle	why;
+
+	if (is_misfit(extension, &why))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", why.message),
+				 errhint("%s", why.hint)));
+}
+
+void
+session_require_version(void)
+{
+	Extension	extension = find_extension();
+
+	if (OidIsValid(extension.oid))
+		require_fit(&extension);
 }
 
 static void
@@ -196,10 +264,14 @@ become(Oid user)
 void
 owner_scope_enter(OwnerScope *scope)
 {
-	if (!lookup_extension(&extension_owner))
+	Extension	extension = find_extension();
+
+	if (!OidIsValid(extension.oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	require_fit(&extension);
+	extension_owner = extension.owner;
 	GetUserIdAndSecContext(&scope->user, &scope->security);
 	scope->guc_level = NewGUCNestLevel();
 	become(extension_owner);
@@ -216,31 +288,61 @@ owner_scope_leave(OwnerScope *scope)
 	SetUserIdAndSecContext(scope->user, scope->security);
 }
 
+/*
+ * lock_extension: look up, lock, look up again, for DROP EXTENSION may be under
+ * way.  A lane that begins waits for its end; one that works has others waiting
+ * for it, and better leaves to one that begins.  InvalidOid, and the obstacle, if
+ * there is no extension to work with.
+ */
+static Oid
+lock_extension(void)
+{
+	Extension	extension = find_extension();
+
+	if (OidIsValid(extension.oid))
+	{
+		if (!OidIsValid(lane_extension))
+			LockDatabaseObject(ExtensionRelationId, extension.oid, 0, AccessShareLock);
+		else if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension.oid, 0, AccessShareLock))
+		{
+			strlcpy(obstacle.message, "the extension is being dropped", sizeof(obstacle.message));
+			return InvalidOid;
+		}
+		extension = find_extension();
+	}
+	if (!OidIsValid(lane_extension))
+		lane_extension = extension.oid;
+	if (!OidIsValid(extension.oid) || extension.oid != lane_extension)
+	{
+		strlcpy(obstacle.message, "extension \"sync_engine\" does not exist", sizeof(obstacle.message));
+		return InvalidOid;
+	}
+	return is_misfit(&extension, &obstacle) ? InvalidOid : extension.oid;
+}
+
+const Obstacle *
+session_obstacle(void)
+{
+	return obstacle.message[0] == '\0' ? NULL : &obstacle;
+}
+
 bool
 session_begin(const char *activity)
 {
-	Oid			extension;
-
 	Assert(!IsTransactionState());
+	/* jobs may have been given up since, which no other lane will find */
+	if (session_obstacle() != NULL)
+		return false;
+
 	lane_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-
-	/* look up, lock, look up again: DROP EXTENSION may be under way */
-	extension = get_extension_oid(EXTENSION_NAME, true);
-	if (OidIsValid(extension))
-	{
-		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-		extension = get_extension_oid(EXTENSION_NAME, true);
-	}
-	if (!OidIsValid(lane_extension))
-		lane_extension = extension;
-	if (!OidIsValid(extension) || extension != lane_extension)
+	if (!OidIsValid(lock_extension()))
 	{
 		session_abort();
 		return false;
 	}
+	PushActiveSnapshot(GetTransactionSnapshot());
 
 	/* statement_timeout is not armed in background workers */
 	enable_timeout_after(STATEMENT_TIMEOUT, SESSION_TIMEOUT_MS);

@@ -61,9 +61,24 @@ extern TimestampTz result_timestamp(uint64 row, int column, TimestampTz if_null)
  * A transaction of a lane: extension present and not being dropped, running
  * as its owner, restricted, with a pinned search_path.  False, with nothing
  * open, when the extension is gone, even if another was created in its place:
- * that one counts jobs and epochs anew, so the lane's would be mistaken.
+ * that one counts jobs and epochs anew, so the lane's would be mistaken.  Nothing
+ * is left to the lane then but to leave.
  */
 extern bool session_begin(const char *activity);
+
+/* Why there can be no work; the hint is NULL where nobody can act. */
+typedef struct Obstacle
+{
+	char		message[256];
+	const char *hint;
+} Obstacle;
+
+/*
+ * Why session_begin has said no: no extension, one that is being dropped, or one
+ * of another version than this library.  NULL if it has not.
+ */
+extern const Obstacle *session_obstacle(void);
+
 extern void session_commit(bool durable);
 extern void session_abort(void);
 
@@ -93,6 +108,12 @@ typedef struct OwnerScope
 
 extern void owner_scope_enter(OwnerScope *scope);
 extern void owner_scope_leave(OwnerScope *scope);
+
+/*
+ * Raises an error if the extension is of another version than this library; so
+ * does owner_scope_enter.
+ */
+extern void session_require_version(void);
 
 /* Role that owns the data tables; raises an error if it does not exist. */
 extern Oid	session_table_owner(void);

@@ -18,6 +18,7 @@
 #include "credential.h"
 #include "guc.h"
 #include "miscadmin.h"
+#include "session.h"
 #include "shmem.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -70,6 +71,7 @@ start_shared_memory(void)
 			pg_atomic_init_u32(&shared->databases[i].wanted, 0);
 			pg_atomic_init_u32(&shared->databases[i].bars, 0);
 			pg_atomic_init_u32(&shared->databases[i].no_worker, 0);
+			pg_atomic_init_u32(&shared->databases[i].obstacle, 0);
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -125,6 +127,7 @@ shmem_require(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sync_engine is not loaded at server start"),
 				 errhint("Add sync_engine to shared_preload_libraries and restart the server.")));
+	session_require_version();
 }
 
 /*
@@ -149,6 +152,7 @@ clear_slot(DatabaseSlot *slot)
 {
 	pg_atomic_write_u32(&slot->wanted, 0);
 	pg_atomic_write_u32(&slot->no_worker, 0);
+	pg_atomic_write_u32(&slot->obstacle, 0);
 	slot->next_due = DT_NOEND;
 	slot->next_start = DT_NOBEGIN;
 	slot->failures = 0;
@@ -225,7 +229,8 @@ shmem_free_database_slots(void)
 
 		if (slot->database != InvalidOid && slot->next_due == DT_NOEND && slot->failures == 0 &&
 			pg_atomic_read_u32(&slot->wanted) == 0 && pg_atomic_read_u32(&slot->bars) == 0 &&
-			pg_atomic_read_u32(&slot->no_worker) == 0 && !has_lane(slot->database))
+			pg_atomic_read_u32(&slot->no_worker) == 0 && pg_atomic_read_u32(&slot->obstacle) == 0 &&
+			!has_lane(slot->database))
 			slot->database = InvalidOid;
 	}
 	LWLockRelease(shared->lock);

@@ -40,6 +40,7 @@ typedef struct DatabaseSlot
 	pg_atomic_uint32 wanted;	/* somebody enqueued, or it was never probed */
 	pg_atomic_uint32 bars;		/* statements that need it without lanes */
 	pg_atomic_uint32 no_worker; /* the last attempt found no worker slot */
+	pg_atomic_uint32 obstacle;	/* the log says why no lane can work */
 	TimestampTz next_due;		/* a lane left work for this time */
 	TimestampTz next_start;		/* not before, after failures */
 	int			failures;		/* lanes lost in a row */
@@ -130,7 +131,11 @@ extern SharedState *shared;		/* NULL = not preloaded */
 
 extern void shmem_install_hooks(void);
 
-/* Raises an error with a hint unless the library was preloaded. */
+/*
+ * Raises an error with a hint unless the library was preloaded and is of the
+ * extension's version.  Every SQL-callable function that does not enter an owner
+ * scope calls it first: its result may have other columns in another version.
+ */
 extern void shmem_require(void);
 
 /*

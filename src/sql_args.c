@@ -16,6 +16,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "database_ddl.h"
 #include "entity_name.h"
 #include "funcapi.h"
 #include "guc.h"
@@ -46,6 +47,12 @@ sql_require_primary(const char *function)
 				 errmsg("database \"%s\" is not in sync_engine.database_names",
 						get_database_name(MyDatabaseId)),
 				 errhint("An administrator can add it, or empty the setting to serve every database.")));
+	if (database_is_template(MyDatabaseId))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" is a template", get_database_name(MyDatabaseId)),
+				 errdetail("It can be copied at any time, so nothing works in it."),
+				 errhint("Call %s in a database made from it, or ALTER DATABASE ... IS_TEMPLATE false.", function)));
 }
 
 /*

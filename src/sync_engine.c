@@ -19,7 +19,7 @@
 #include "secrecy.h"
 #include "shmem.h"
 
-COMPAT_MODULE_MAGIC("sync_engine", "0.1.0");
+COMPAT_MODULE_MAGIC("sync_engine", SYNC_ENGINE_VERSION);
 
 PGDLLEXPORT void _PG_init(void);
 

@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "session.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -233,7 +234,7 @@ sync_engine_lane_main(Datum arg)
 	pg_atomic_write_u32(&lane_database->wanted, 0);
 	if (!lane_take_number(&lane.number))
 	{
-		inbox_reject_requests("extension \"sync_engine\" does not exist");
+		inbox_reject_requests(session_obstacle()->message);
 		lane_leave_for_good();
 	}
 	before_shmem_exit(drop_requests, (Datum) 0);
@@ -257,6 +258,8 @@ sync_engine_lane_main(Datum arg)
 		MemoryContextSwitchTo(lane.context);
 		MemoryContextReset(lane.context);
 		lane_leave_if_barred();
+		if (session_obstacle() != NULL)
+			lane_leave_to_another();
 		if (lane_is_wanted())
 			lane.called = true;
 		if (lane.called || lane.next_look <= now || (lane.n_jobs > 0 && lane.next_sweep <= now))

@@ -6,7 +6,8 @@ use strict;
 use warnings FATAL => 'all';
 
 use SyncEngineTest;
-use Time::HiRes qw(time usleep);
+use SyncEngineTest::HangingRun;
+use Time::HiRes qw(time);
 
 # Where something must not hang: far more than it takes, far less than for ever.
 my $soon_s = 30;
@@ -14,12 +15,8 @@ my $soon_s = 30;
 # A statement takes less; without help it would fail after 5 s.
 my $patience_s = 2;
 
-my $people = 250;
-my $first_page = 100;
-
-my $simulator = start_simulator(orgs => 2, people => $people, rate_limit => 0);
-my $node = new_cluster(create_extension => 0);
-my $url = $simulator->url;
+my $simulator = start_simulator(orgs => 3, people => 250, rate_limit => 0);
+my $node = new_cluster();
 
 sub value
 {
@@ -51,66 +48,29 @@ sub in_time
 	return;
 }
 
-# hangs: a page of the run is in, and the next request has no answer; the lane.
-sub hangs
-{
-	my ($run, $name, $database) = @_;
-
-	return wait_for(
-		sub {
-			value("SELECT lane_pid FROM sync_progress WHERE run_id = $run AND fetched >= $first_page AND in_flight > 0",
-				$database);
-		},
-		$soon_s,
-		"$name: one page is in, the next request hangs");
-}
-
-# start_hanging: such a run, and its lane.
+# start_hanging: a run that hangs in the database, which is made if need be.
 sub start_hanging
 {
 	my ($name, $database) = @_;
 
-	$simulator->post('fault/clear');
-	$simulator->post('fault', path => '/people/v2/people', org => 'org1', kind => 'hang', count => 0, skip => 1);
-	my $run = value(q{SELECT sync_start('org1', ARRAY['Person'])}, $database);
-	return ($run, hangs($run, $name, $database));
+	if (value("SELECT count(*) FROM pg_database WHERE datname = '$database'", 'postgres') eq '0')
+	{
+		create_database($node, $database);
+		connect_org_in($node, $database, $simulator, $_) for qw(org1 org2);
+	}
+	return SyncEngineTest::HangingRun->start($node, $simulator, $name, database => $database);
 }
 
-# comes_back: the work goes on by itself, in another lane; that lane.
-sub comes_back
+# lanes_in: how many there are; one that waits to get in counts.
+sub lanes_in
 {
-	my ($run, $lane, $name, $database) = @_;
+	my ($database) = @_;
 
-	my $next = wait_for(
-		sub {
-			value("SELECT lane_pid FROM sync_progress WHERE run_id = $run AND in_flight > 0 AND lane_pid <> $lane",
-				$database);
-		},
-		$soon_s,
-		"$name: the work goes on by itself");
-	is( value("SELECT sum(attempts), (SELECT count(*) FROM sync_engine.activity WHERE run_id = $run AND kind = 'sync_page')
-			FROM sync_jobs WHERE run_id = $run", $database),
-		'0|0', "$name: that was no attempt");
-	return $next;
+	return lane_pids($node, $database) + value(
+		q{SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND NOT granted}, 'postgres');
 }
 
-# ends_well: the run that hung is complete.
-sub ends_well
-{
-	my ($run, $name, $database) = @_;
-
-	$simulator->post('fault/clear');
-	is(value("SELECT sync_wait($run, '$soon_s s')", $database), 'succeeded', "$name: the run succeeds");
-	is( value(
-			"SELECT fetched, fetched = inserted + updated + unchanged + dead_lettered FROM sync_jobs WHERE run_id = $run",
-			$database),
-		"$people|t", "$name: each record once");
-	is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: the copy is complete", database => $database // 'work');
-	return;
-}
-
-create_database($node, 'work');
-connect_org_in($node, 'work', $simulator, $_) for qw(org1 org2);
+connect_org($node, $simulator, 'org3');
 value(<<~'SQL', 'postgres');
 	CREATE ROLE nobody;
 	CREATE ROLE creator CREATEDB;
@@ -123,7 +83,7 @@ value(<<~'SQL', 'postgres');
 # ---- who may not ----------------------------------------------------------
 
 my $name = 'who may not';
-my ($run, $lane) = start_hanging($name, 'work');
+my $run = start_hanging($name, 'work');
 my %statement = (
 	drop     => 'DROP DATABASE work',
 	force    => 'DROP DATABASE work WITH (FORCE)',
@@ -146,7 +106,7 @@ is(refused('ALTER DATABASE work RENAME TO postgres'), 'ERROR:  database "postgre
 value('ALTER DATABASE work IS_TEMPLATE true', 'postgres');
 is(refused($statement{drop}), 'ERROR:  cannot drop a template database', "$name: drop of a template");
 value('ALTER DATABASE work IS_TEMPLATE false', 'postgres');
-is(hangs($run, $name), $lane, "$name: the lane was not disturbed");
+$run->stays($name);
 
 # ---- statements that fail -------------------------------------------------
 
@@ -158,7 +118,7 @@ for my $case (
 {
 	($name, my $statement) = @$case;
 	isnt(refused($statement), 'no error', "$name: fails");
-	$lane = comes_back($run, $lane, $name);
+	$run->goes_on($name);
 }
 
 # The bar is the savepoint's: the transaction goes on without.
@@ -168,11 +128,11 @@ for my $case (
 	$session->query("BEGIN; SAVEPOINT s; $statement{rename}; SAVEPOINT t; RELEASE t");
 	is(scalar(lane_pids($node, 'work')), 0, "$name: no lane is left");
 	$session->query('ROLLBACK TO s');
-	$lane = comes_back($run, $lane, $name);
+	$run->goes_on($name);
 	$session->query("SAVEPOINT s2; $statement{rename}; RELEASE s2");
 	is(scalar(lane_pids($node)), 0, "$name: released, it belongs to the transaction");
 	$session->query('ROLLBACK');
-	$lane = comes_back($run, $lane, $name);
+	$run->goes_on($name);
 	$session->quit;
 }
 
@@ -190,10 +150,11 @@ for my $function (qw(pg_cancel_backend pg_terminate_backend))
 
 	# a commit that would start one
 	my $second = $other->query(q{SELECT sync_start('org2', ARRAY['Campus'])});
-	usleep(500_000);
-	is(scalar(lane_pids($node, 'work')), 0, "$name: and none comes while the statement waits");
+	is(safe_psql($node, q{SELECT status FROM sync_run('org3', ARRAY['Campus'])}),
+		'succeeded', "$name: another database is served meanwhile");
+	is(lanes_in('work'), 0, "$name: but no lane comes to this one");
 	value("SELECT $function($pid)", 'postgres');
-	$lane = comes_back($run, $lane, $name);
+	$run->goes_on($name);
 	is($other->query("SELECT sync_wait($second, '$soon_s s')"), 'succeeded', "$name: what came meanwhile is done");
 	$_->{run}->kill_kill for $dropping;
 	$other->quit;
@@ -205,17 +166,19 @@ $name = 'SET TABLESPACE';
 in_time($statement{move}, $name);
 is(value(q{SELECT spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = 'work'}),
 	'elsewhere', "$name: it has moved");
-$lane = comes_back($run, $lane, $name);
+$run->goes_on($name);
 
 $name = 'RENAME';
 in_time('ALTER DATABASE work RENAME TO renamed', $name);
-$lane = comes_back($run, $lane, $name, 'renamed');
+$run->moves_to('renamed');
+$run->goes_on($name);
 in_time('ALTER DATABASE renamed RENAME TO work', "$name back");
-$lane = comes_back($run, $lane, "$name back");
+$run->moves_to('work');
+$run->goes_on("$name back");
 
 $name = 'CREATE DATABASE TEMPLATE';
 in_time($statement{copy}, $name);
-$lane = comes_back($run, $lane, $name);
+$run->goes_on($name);
 
 $name = 'two copies at once';
 my @copying = map { $node->background_psql('postgres') } 1 .. 2;
@@ -223,36 +186,33 @@ $copying[$_]->query_until(qr/copying/, "\\echo copying\nCREATE DATABASE copy$_ T
 $_->query('') for @copying;
 $_->quit for @copying;
 is(value(q{SELECT count(*) FROM pg_database WHERE datname ~ '^copy\d'}), 2, "$name: are made");
-$lane = comes_back($run, $lane, $name);
+$run->goes_on($name);
 
-ends_well($run, 'after all of this');
+$run->ends_well('after all of this');
 
 $name = 'the copy';
 like(value(q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])}, 'copy'),
 	qr/^failed\|this is a copy of the database/, "$name: does not use the credentials");
-is(value("SELECT sync_wait($run, '$soon_s s')", 'copy'), 'failed', "$name: nor does the run that it was made in");
+is(value('SELECT sync_wait(' . $run->id . ", '$soon_s s')", 'copy'), 'failed',
+	"$name: nor does the run that was under way");
 value('SELECT sync_adopt()', 'copy');
-my $adopted = value(q{SELECT sync_start('org1', ARRAY['Person'])}, 'copy');
-ends_well($adopted, "$name, adopted", 'copy');
+start_hanging("$name, adopted", 'copy')->ends_well("$name, adopted");
 
 $name = 'an owner who may create databases';
 value('ALTER DATABASE copy OWNER TO landlord', 'postgres');
-($run, $lane) = start_hanging($name, 'copy');
+$run = start_hanging($name, 'copy');
 is(refused('ALTER DATABASE copy RENAME TO mine', 'landlord'), 'no error', "$name: may rename it");
-$lane = comes_back($run, $lane, $name, 'mine');
+$run->moves_to('mine');
+$run->goes_on($name);
 is(refused('DROP DATABASE mine', 'landlord'), 'no error', "$name: and drop it");
 
 # ---- DROP DATABASE --------------------------------------------------------
 
 $name = 'DROP DATABASE';
-create_database($node, 'dropped');
-connect_org_in($node, 'dropped', $simulator, 'org1');
 start_hanging($name, 'dropped');
 in_time('DROP DATABASE dropped', $name);
 
 $name = 'DROP DATABASE WITH (FORCE)';
-create_database($node, 'dropped');
-connect_org_in($node, 'dropped', $simulator, 'org1');
 start_hanging($name, 'dropped');
 in_time('DROP DATABASE dropped WITH (FORCE)', $name);
 
@@ -273,10 +233,8 @@ wait_for(
 in_time('DROP DATABASE work', $name);
 
 is(scalar(lane_pids($node)), 0, 'no lane is left');
-create_database($node, 'work');
-connect_org_in($node, 'work', $simulator, 'org1');
-$run = value(q{SELECT sync_start('org1', ARRAY['Person'])});
-ends_well($run, 'a database of the same name works');
+$name = 'a database of the same name';
+start_hanging($name, 'work')->ends_well($name);
 
 unlike(server_log($node), qr/TRAP|PANIC|FATAL: .* does not exist|server process .* was terminated by signal/,
 	'no process has crashed, nor looked for a database that is gone');
