@@ -52,7 +52,7 @@ our @EXPORT = (
 	  start_simulator new_cluster create_database connect_org connect_org_in server_of record_count
 	  safe_psql psql_if_up start_sync run_ends jobs_of row_versions
 	  is_equal_to_oracle is_complete wait_for has_fetched
-	  lane_pids kill_lane_of background_psql tolerant_session ask server_log));
+	  lane_pids launcher_pid kill_lane_of background_psql tolerant_session ask server_log));
 
 # The database of each cluster.
 my $database = 'sync';
@@ -495,6 +495,22 @@ sub lane_pids
 
 	return split /\n/, $node->safe_psql('postgres',
 		qq{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine lane' $there ORDER BY pid});
+}
+
+=pod
+
+=item launcher_pid($node)
+
+The process id of the launcher; empty while there is none.
+
+=cut
+
+sub launcher_pid
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine launcher'});
 }
 
 =pod

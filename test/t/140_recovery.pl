@@ -78,11 +78,6 @@ sub postponed
 	return safe_psql($node, "SELECT error FROM sync_jobs WHERE run_id = $run AND status = 'queued' AND attempts > 0");
 }
 
-sub launcher_pid
-{
-	return safe_psql($node, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine launcher'});
-}
-
 # cpu_seconds: what a process has used so far.
 sub cpu_seconds
 {
@@ -181,10 +176,10 @@ syncs('org2', "$name: the org is as it was");
 
 for my $function (qw(pg_terminate_backend pg_cancel_backend))
 {
-	my $launcher = launcher_pid();
+	my $launcher = launcher_pid($node);
 
 	safe_psql($node, "SELECT $function($launcher)");
-	wait_for(sub { launcher_pid() =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$function: the launcher comes back");
+	wait_for(sub { launcher_pid($node) =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$function: the launcher comes back");
 	wait_for(sub { !lane_pids($node) }, $soon_s, "$function: the lane leaves");
 	syncs('org1', "$function: it starts a lane for a sync");
 }
@@ -193,9 +188,9 @@ $name = 'the launcher, then its lane';
 hang('org1');
 $run = start_run('org1', ['Person']);
 is_hanging($run, $name);
-my $launcher = launcher_pid();
+my $launcher = launcher_pid($node);
 safe_psql($node, "SELECT pg_terminate_backend($launcher)");
-wait_for(sub { launcher_pid() =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$name: the launcher comes back");
+wait_for(sub { launcher_pid($node) =~ /^(?!$launcher$)\d+$/ }, $soon_s, "$name: the launcher comes back");
 my ($lane) = lane_pids($node);
 safe_psql($node, "SELECT pg_terminate_backend($lane)");
 wait_for(
