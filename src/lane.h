@@ -68,6 +68,9 @@ typedef struct LaneOrg
 extern void lane_join_org(Job *job);
 extern void lane_leave_org(Job *job);
 
+/* A job that has just begun need not wait until others have begun, too. */
+extern void lane_send_first(Job *job);
+
 /* Lets every job send what it may; when the first of them wants to send again. */
 extern GovTime lane_send_requests(void);
 

@@ -73,6 +73,8 @@ start_jobs(List *claimed)
 			unborn.live->job_id = 0;
 			lane.look_for_work = true;
 		}
+		else
+			lane_send_first(lane.jobs[lane.n_jobs - 1]);
 	}
 }
 

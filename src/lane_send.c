@@ -173,6 +173,16 @@ send_some(Job *job, Load *load, bool of_share)
 	load->buffered += sent * page_bytes(job);
 }
 
+void
+lane_send_first(Job *job)
+{
+	Load		load = weigh();
+	Allowance	allowed = allowance(job, &load, true);
+
+	allowed.requests = Min(allowed.requests, 1);
+	(void) lane_run_step(send_step, job, &allowed, &activity_sync_page);
+}
+
 GovTime
 lane_send_requests(void)
 {

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "commands/sequence.h"
 #include "lane_setup.h"
 #include "lane_slot.h"
 #include "pgstat.h"
@@ -18,6 +20,7 @@
 #include "session.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 /*
  * A page of 100 records is 0.2 MB; with includes, some MB.  max_requests of
@@ -41,7 +44,6 @@ void
 lane_connect(void)
 {
 	BackgroundWorkerInitializeConnectionByOid(lane_slot->database, InvalidOid, 0);
-	ProcessConfigFile(PGC_SIGHUP);
 	set_option("search_path", "pg_catalog, pg_temp");
 	set_option("lock_timeout", "0");
 	set_option("statement_timeout", "0");
@@ -52,6 +54,8 @@ lane_connect(void)
 	set_option("TimeZone", "UTC");
 	set_option("max_parallel_workers_per_gather", "0");
 	set_option("jit", "off");
+	/* every statement of ours follows an index; a plan made while a table was small stays */
+	set_option("enable_seqscan", "off");
 	pgstat_report_appname("sync_engine lane");
 }
 
@@ -76,16 +80,20 @@ report_obstacle(const Obstacle *obstacle)
 bool
 lane_take_number(int64 *number)
 {
-	static Statement next_number = {"SELECT nextval('sync_engine.lane_number')", 0, {0}};
-	bool		durable = true;
+	const bool	missing_ok = false;
+	const bool	check_permissions = false;
+	bool		durable = false;	/* the jobs that bear it come behind it in WAL */
+	Oid			sequence;
 
 	if (!session_begin("starting a lane"))
 	{
 		report_obstacle(session_obstacle());
 		return false;
 	}
-	(void) statement_run(&next_number, NULL, NULL);
-	*number = result_int64(0, 1, 0);
+
+	/* not by SQL: somebody waits for the first request */
+	sequence = get_relname_relid("lane_number", get_namespace_oid("sync_engine", missing_ok));
+	*number = nextval_internal(sequence, check_permissions);
 	queue_lane_lock_hold(*number);
 	session_commit(durable);
 	lane_slot->number = *number;

@@ -172,7 +172,8 @@ wait_for_events(GovTime wake_at)
 		timeout = timeout < 0 ? IDLE_LEAVE_MS : Min(timeout, IDLE_LEAVE_MS);
 
 	Assert(!IsTransactionState());
-	(void) WaitEventSetWait(wait_set, Min(timeout, 60000), &event, 1, wait_event);
+	if (!ConfigReloadPending)
+		(void) WaitEventSetWait(wait_set, Min(timeout, 60000), &event, 1, wait_event);
 	ResetLatch(MyLatch);
 	QueryCancelPending = false; /* there is no query to cancel here */
 	CHECK_FOR_INTERRUPTS();
@@ -224,6 +225,13 @@ sync_engine_lane_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
+
+	/*
+	 * A SIGHUP that came before our handler was there is lost: read the files
+	 * once, when the first requests are under way.  Till then the settings are
+	 * those that the postmaster has.
+	 */
+	ConfigReloadPending = true;
 
 	if (!lane_attach(DatumGetInt32(arg)))
 		proc_exit(0);
