@@ -29,7 +29,8 @@ sets the environment up.  Clusters and simulators end with the test.  Waiting is
 always for a condition: nothing here sleeps for a fixed time.
 
 This file has clusters and comparisons; SyncEngineTest::Simulator has the
-simulator's handle.
+simulator's handle, SyncEngineTest::Crowd what is done with many organisations
+at once.
 
 =cut
 
@@ -52,7 +53,8 @@ our @EXPORT = (
 	  start_simulator new_cluster create_database connect_org connect_org_in server_of record_count
 	  safe_psql psql_if_up start_sync run_ends jobs_of row_versions
 	  is_equal_to_oracle is_complete wait_for has_fetched
-	  lane_pids launcher_pid kill_lane_of background_psql tolerant_session ask server_log));
+	  lane_pids launcher_pid kill_lane_of background_psql tolerant_session ask server_log
+	  note_server_of compared_columns data_table));
 
 # The database of each cluster.
 my $database = 'sync';
@@ -177,8 +179,25 @@ sub connect_org_in
 		sprintf('SELECT sync_connect(%s, base_url => %s, options => %s)',
 			join(', ', @arguments), quote($simulator->url),
 			quote($options)));
-	$server_of{ $node->name }{$org} = $simulator;
+	note_server_of($node, $simulator, $org);
 	return $org;
+}
+
+=pod
+
+=item note_server_of($node, $simulator, @orgs)
+
+For what connects organisations by other means than C<connect_org>: that their
+simulator is this one.
+
+=cut
+
+sub note_server_of
+{
+	my ($node, $simulator, @orgs) = @_;
+
+	$server_of{ $node->name }{$_} = $simulator for @orgs;
+	return;
 }
 
 =pod
@@ -342,14 +361,9 @@ sub is_equal_to_oracle
 	my ($node, $simulator, $org, $entity, $name, %options) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	my ($product, $type) = split_name($entity);
 	my $compared = $options{database} // $database;
-	my %left_out = map { $_ => 1 } @{ $options{except} // [] }, split /\n/, $node->safe_psql(
-		$compared,
-		"SELECT attribute FROM sync_engine.attribute
-		WHERE (product, entity) = ('$product', '$type') AND (fields_only OR privacy = 'drop')");
-	my @columns = grep { !$left_out{ $_->[0] } } map { [ split /\t/ ] } split /\n/,
-	  $simulator->get('oracle/columns', entity => $entity);
+	my %left_out = map { $_ => 1 } @{ $options{except} // [] };
+	my @columns = grep { !$left_out{ $_->[0] } } compared_columns($node, $simulator, $entity, $compared);
 	my $copy = $simulator->get(
 		'oracle',
 		org     => $org,
@@ -407,6 +421,29 @@ sub is_equal_to_oracle
 		LIMIT $differences_shown);
 		SQL
 	return fail_with($name, $shown);
+}
+
+=pod
+
+=item compared_columns($node, $simulator, $entity, $database)
+
+The columns that data table and oracle have in common, each with its name and
+SQL type: all but those that the API sends only when asked by name, and those
+that are never stored.
+
+=cut
+
+sub compared_columns
+{
+	my ($node, $simulator, $entity, $compared) = @_;
+	my ($product, $type) = split_name($entity);
+	my %left_out = map { $_ => 1 } split /\n/, $node->safe_psql(
+		$compared // $database,
+		"SELECT attribute FROM sync_engine.attribute
+		WHERE (product, entity) = ('$product', '$type') AND (fields_only OR privacy = 'drop')");
+
+	return grep { !$left_out{ $_->[0] } } map { [ split /\t/ ] } split /\n/,
+	  $simulator->get('oracle/columns', entity => $entity);
 }
 
 =pod
@@ -583,6 +620,22 @@ sub ask
 
 =pod
 
+=item data_table($entity)
+
+Where its rows are: C<PhoneNumber> in C<pco_people.phone_number>.
+
+=cut
+
+sub data_table
+{
+	my ($product, $type) = split_name(@_);
+
+	$type =~ s/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/_/g;
+	return "pco_$product." . lc $type;
+}
+
+=pod
+
 =item server_log($node)
 
 The whole log of the server so far.
@@ -628,15 +681,6 @@ sub split_name
 	my ($entity) = @_;
 
 	return $entity =~ /^(\w+)\.(\w+)$/ ? ($1, $2) : ('people', $entity);
-}
-
-# data_table: where an entity's rows are: PhoneNumber in pco_people.phone_number.
-sub data_table
-{
-	my ($product, $type) = split_name(@_);
-
-	$type =~ s/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/_/g;
-	return "pco_$product." . lc $type;
 }
 
 1;

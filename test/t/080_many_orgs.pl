@@ -5,6 +5,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use SyncEngineTest;
+use SyncEngineTest::Crowd;
 
 # ---- Twenty organisations, one lane ---------------------------------------
 
@@ -121,15 +122,6 @@ $before = value('SELECT max(run_id) FROM sync_runs');
 
 # The table is another simulator's; its rows have no part in this.
 value(q{DROP TABLE pco_people.person CASCADE});
-
-# memory_of: what a process holds, in kB.
-sub memory_of
-{
-	my ($pid) = @_;
-	my $status = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status");
-
-	return map { $status =~ /^$_:\s*(\d+) kB$/m } qw(VmRSS RssAnon);
-}
 
 my ($lane, @first, @settled, @last);
 for my $round (1 .. $rounds)
