@@ -89,15 +89,15 @@ resolve(const char *name, char **unreachable)
 {
 	static Statement select_candidates = {
 		"SELECT product || '.' || entity, CASE WHEN NOT ready THEN coalesce(unreachable, 'it has no path') END "
-		"FROM sync_engine.entity "
-		"WHERE CASE WHEN $1 LIKE '%.%' "
-		"  THEN product = replace(split_part($1, '.', 1), '-', '_') AND entity = split_part($1, '.', 2) "
-		"  ELSE entity = $1 END "
+		"FROM sync_engine.entity WHERE entity = $1 AND ($2 IS NULL OR product = replace($2, '-', '_')) "
 		"ORDER BY product = 'people' DESC, product",
-		1, {TEXTOID}
+		2, {TEXTOID, TEXTOID}
 	};
-	Datum		args[1] = {CStringGetTextDatum(name)};
-	uint64		rows = statement_run(&select_candidates, args, NULL);
+	const char *dot = strchr(name, '.');
+	Datum		args[2] = {CStringGetTextDatum(dot ? dot + 1 : name),
+	dot ? CStringGetTextDatum(pnstrdup(name, dot - name)) : (Datum) 0};
+	char		nulls[2] = {' ', dot ? ' ' : 'n'};
+	uint64		rows = statement_run(&select_candidates, args, nulls);
 	char	   *resolved;
 
 	if (rows == 0)

@@ -19,6 +19,10 @@
 /* One lock for all suspects of the database, held from mark to mark. */
 static bool holds_lock = false;
 
+/* The job whose mark stands, for a lane that is told to end. */
+static int64 marked_job = 0;
+static int64 marked_epoch = 0;
+
 static void
 lock_tag(LOCKTAG *tag)
 {
@@ -29,13 +33,13 @@ lock_tag(LOCKTAG *tag)
  * set_mark: false if the lease is lost.  Durable, or a crash would lose it.
  */
 static bool
-set_mark(const Job *job, bool applying)
+set_mark(int64 job_id, int64 epoch, bool applying)
 {
 	static Statement mark = {
 		"UPDATE sync_engine.job SET applying = $3 WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		3, {INT8OID, INT8OID, BOOLOID}
 	};
-	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch), BoolGetDatum(applying)};
+	Datum		args[3] = {Int64GetDatum(job_id), Int64GetDatum(epoch), BoolGetDatum(applying)};
 
 	return statement_run(&mark, args, NULL) == 1;
 }
@@ -54,8 +58,10 @@ suspect_mark(Job *job)
 	lock_tag(&tag);
 	(void) LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait);
 	holds_lock = true;
-	marked = set_mark(job, true);
+	marked = set_mark(job->claim.job_id, job->claim.epoch, true);
 	session_commit(durable);
+	marked_job = job->claim.job_id;
+	marked_epoch = job->claim.epoch;
 	return marked;
 }
 
@@ -66,7 +72,21 @@ suspect_unmark(Job *job)
 
 	if (!session_begin("clearing a suspect job"))
 		return;
-	(void) set_mark(job, false);
+	(void) set_mark(job->claim.job_id, job->claim.epoch, false);
+	session_commit(durable);
+}
+
+void
+suspect_absolve(void)
+{
+	const bool	durable = false;
+
+	if (marked_job == 0)
+		return;
+	session_abort();
+	if (!session_begin("clearing a suspect job"))
+		return;
+	(void) set_mark(marked_job, marked_epoch, false);
 	session_commit(durable);
 }
 
@@ -76,6 +96,7 @@ suspect_let_go(void)
 	LOCKTAG		tag;
 	const bool	session_lock = true;
 
+	marked_job = 0;
 	if (!holds_lock)
 		return;
 	lock_tag(&tag);

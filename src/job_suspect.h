@@ -29,6 +29,9 @@ extern bool suspect_mark(Job *job);
 /* The page was not written after all. */
 extern void suspect_unmark(Job *job);
 
+/* The lane is told to end, which is no fault of the page that it is at. */
+extern void suspect_absolve(void);
+
 /* Lets others apply theirs; fine if there is nothing to let go. */
 extern void suspect_let_go(void);
 

@@ -207,9 +207,9 @@ grant_wishes(const QueueWishes *wishes)
 
 /*
  * plan_runs: a transaction for each: what is wrong with one must not hold up
- * another.
+ * another.  Whether some are left.
  */
-static void
+static bool
 plan_runs(void)
 {
 	TimestampTz begun = GetCurrentTimestamp();
@@ -242,13 +242,14 @@ plan_runs(void)
 		PG_END_TRY();
 	}
 	lane.look_for_work = lane.look_for_work || planned;
+	return planned;
 }
 
 /*
  * claim_jobs: what there is room for.
  */
 static void
-claim_jobs(void)
+claim_jobs(bool one_round)
 {
 	List	   *claimed = NIL;
 	bool		durable = true;
@@ -257,7 +258,7 @@ claim_jobs(void)
 	if (!session_begin("claiming jobs"))
 		return;
 	MemoryContextSwitchTo(lane.context);
-	claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs, &contended);
+	claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs, one_round, &contended);
 	lane_slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
 	lane.next_look = queue_next_due();
 	session_commit(durable);
@@ -305,8 +306,7 @@ find_work(void)
 		}
 		grant_wishes(&wishes);
 	}
-	plan_runs();
-	claim_jobs();
+	claim_jobs(plan_runs());
 }
 
 void

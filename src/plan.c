@@ -106,11 +106,10 @@ load_edges(SyncPlan *plan, List *names, bool soft_edges)
 {
 	static Statement select_edges = {
 		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
-		"SELECT f.n, t.n, e.kind = 'hard', e.rank::bigint, e.parent IS NOT DISTINCT FROM m.parent "
-		"FROM sync_engine.edge e "
-		"JOIN sync_engine.entity m USING (product, entity) "
-		"JOIN node f ON f.name = e.product || '.' || e.parent "
-		"JOIN node t ON t.name = e.product || '.' || e.entity ORDER BY 1, 2",
+		"SELECT f.n, t.n, e.kind = 'hard', e.rank::bigint FROM node t, "
+		"LATERAL (SELECT * FROM sync_engine.edge WHERE product = split_part(t.name, '.', 1) "
+		"  AND entity = split_part(t.name, '.', 2)) e "
+		"JOIN node f ON f.name = e.product || '.' || e.parent ORDER BY 1, 2",
 		1, {TEXTARRAYOID}
 	};
 	Datum		args[1] = {entity_names_array(names)};
@@ -128,7 +127,7 @@ load_edges(SyncPlan *plan, List *names, bool soft_edges)
 		edge->rank = (int) result_int64(i, 4, 0);
 		if (!edge->hard && !soft_edges && plan->nodes[edge->to].folded_into != edge->from)
 			continue;
-		plan->skips[plan->n_edges++] = result_bool(i, 5);
+		plan->skips[plan->n_edges++] = plan->nodes[edge->to].parent == edge->from;
 	}
 }
 

@@ -142,9 +142,10 @@ due_for_all(void)
 /*
  * next_candidates: the first ones of the queue, locked, and one look at each; of
  * those on which another lane decides just now, none.  *n_seen counts them too.
+ * one_round: each organisation's next one.
  */
 static List *
-next_candidates(int limit, bool from_start, int *n_seen)
+next_candidates(int limit, bool from_start, bool one_round, int *n_seen)
 {
 	static Statement select_next = {
 		"SELECT j.job_id, j.org, j.product, j.entity, j.mode, j.priority, j.turn "
@@ -161,10 +162,16 @@ next_candidates(int limit, bool from_start, int *n_seen)
 	stretch_arguments(from_start, args);
 	args[3] = Int32GetDatum(limit);
 	n = statement_run(&select_next, args, NULL);
+	*n_seen = 0;
 	for (uint64 row = 0; row < n; row++)
 	{
-		Candidate  *candidate = palloc0(sizeof(Candidate));
+		Candidate  *candidate;
 
+		if (one_round && (result_int64(row, 6, 0) < result_int64(0, 6, 0) ||
+						  result_float8(row, 7) >= result_float8(0, 7) + 1))
+			break;
+		(*n_seen)++;
+		candidate = palloc0(sizeof(Candidate));
 		candidate->job_id = result_int64(row, 1, 0);
 		candidate->org = result_text(row, 2);
 		candidate->product = result_text(row, 3);
@@ -174,7 +181,6 @@ next_candidates(int limit, bool from_start, int *n_seen)
 		if (queue_lock_entity(candidate->org, candidate->product, candidate->entity))
 			candidates = lappend(candidates, candidate);
 	}
-	*n_seen = (int) n;
 	return candidates;
 }
 
@@ -416,7 +422,7 @@ wake_postponed(void)
 }
 
 List *
-queue_claim(int64 lane, int places, bool *contended)
+queue_claim(int64 lane, int places, bool one_round, bool *contended)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(context, "claiming jobs", ALLOCSET_DEFAULT_SIZES);
@@ -431,7 +437,7 @@ queue_claim(int64 lane, int places, bool *contended)
 	{
 		int			limit = places - list_length(claimed);
 		int			n_seen;
-		List	   *candidates = next_candidates(limit, from_start, &n_seen);
+		List	   *candidates = next_candidates(limit, from_start, one_round, &n_seen);
 		int			n = list_length(candidates);
 		Decisions	decisions = {
 			.claimed = palloc(sizeof(Datum) * n),.joined = palloc(sizeof(Datum) * n),
@@ -448,7 +454,7 @@ queue_claim(int64 lane, int places, bool *contended)
 		carry_out_parks(&decisions);
 		claimed = list_concat(claimed, carry_out_claims(lane, &decisions, context));
 		*contended = *contended || n < n_seen;
-		again = (again || (n == limit && n == n_seen)) && list_length(claimed) < places;
+		again = (again || (n == limit && n == n_seen)) && list_length(claimed) < places && !one_round;
 		from_start = false;
 	}
 	if (*contended)

@@ -17,10 +17,11 @@
 
 /*
  * Claims up to so many jobs for a lane (list of ClaimedJob * in the current
- * context).  *contended: another lane decides on the same entity just now, so it
+ * context).  one_round: of each organisation one, for there are others whose jobs
+ * are not in the queue yet.  *contended: another lane decides on the same entity just now, so it
  * is worth another look in a moment.
  */
-extern List *queue_claim(int64 lane, int places, bool *contended);
+extern List *queue_claim(int64 lane, int places, bool one_round, bool *contended);
 
 /* Whether something could be claimed now. */
 extern bool queue_has_claimable(void);

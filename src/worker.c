@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "inbox.h"
 #include "job_fetch.h"
+#include "job_suspect.h"
 #include "lane.h"
 #include "lane_setup.h"
 #include "lane_slot.h"
@@ -41,9 +42,31 @@
 
 Lane		lane;
 
+static volatile sig_atomic_t terminated = false;
 static WaitEventSet *wait_set;
 static TimestampTz idle_since;	/* 0 = busy */
 static TimestampTz told_at;		/* progress, to waiting backends */
+
+/*
+ * terminate: somebody tells the lane to end; see absolve.
+ */
+static void
+terminate(SIGNAL_ARGS)
+{
+	terminated = true;
+	die(postgres_signal_arg);
+}
+
+/*
+ * absolve: on the way out, because somebody said so and not because of the page
+ * that is being applied.
+ */
+static void
+absolve(int code, Datum arg)
+{
+	if (terminated)
+		suspect_absolve();
+}
 
 /*
  * drop_requests: on the way out, requests under way leave the budgets.
@@ -223,7 +246,7 @@ void
 sync_engine_lane_main(Datum arg)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, terminate);
 	BackgroundWorkerUnblockSignals();
 
 	/*
@@ -246,6 +269,7 @@ sync_engine_lane_main(Datum arg)
 		lane_leave_for_good();
 	}
 	before_shmem_exit(drop_requests, (Datum) 0);
+	before_shmem_exit(absolve, (Datum) 0);
 	lane.client = lane_create_client();
 	wait_set = compat_create_wait_event_set(3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
