@@ -30,6 +30,7 @@ typedef struct Lane
 	int			first;			/* whose turn it is to send first */
 	bool		look_for_work;
 	bool		called;			/* somebody wants something of us */
+	bool		busy;			/* there is hardly a moment to wait in */
 	TimestampTz next_look;		/* something becomes due */
 	TimestampTz next_sweep;		/* time to see whether anything was left behind */
 } Lane;

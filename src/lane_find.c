@@ -255,11 +255,15 @@ claim_jobs(bool one_round)
 	bool		durable = true;
 	bool		contended;
 
+	/* what we could take only to let it wait is for a lane that can be had */
+	bool		leave_it = lane.busy && lane.n_jobs > 0 && lane_can_be_helped();
+	int			places = leave_it ? 0 : MAX_LANE_JOBS - lane.n_jobs;
+
 	if (!session_begin("claiming jobs"))
 		return;
 	MemoryContextSwitchTo(lane.context);
-	claimed = queue_claim(lane.number, MAX_LANE_JOBS - lane.n_jobs, one_round, &contended);
-	lane_slot->saturated = lane.n_jobs + list_length(claimed) == MAX_LANE_JOBS && queue_has_claimable();
+	claimed = queue_claim(lane.number, places, one_round, &contended);
+	lane_slot->saturated = list_length(claimed) == places && queue_has_claimable();
 	lane.next_look = queue_next_due();
 	session_commit(durable);
 	MemoryContextSwitchTo(lane.context);

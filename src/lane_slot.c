@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "guc.h"
 #include "lane_slot.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -151,6 +152,30 @@ lane_leave_for_good(void)
 	LWLockRelease(shared->lock);
 	leaving = true;
 	proc_exit(0);
+}
+
+/*
+ * lane_can_be_helped: whether this database may have one more lane, or has one that
+ * is not saturated.
+ */
+bool
+lane_can_be_helped(void)
+{
+	int			lanes = 0;
+	bool		has_room = false;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		const LaneSlot *other = &shared->lanes[i];
+
+		if (!other->in_use || other->database != MyDatabaseId)
+			continue;
+		lanes++;
+		has_room = has_room || (other != lane_slot && other->ready && !other->saturated);
+	}
+	LWLockRelease(shared->lock);
+	return has_room || (lanes < guc_max_workers && pg_atomic_read_u32(&lane_database->no_worker) == 0);
 }
 
 /*

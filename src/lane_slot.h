@@ -35,6 +35,9 @@ extern void lane_leave_to_another(void);
 /* Ends the lane: there has been nothing to work with here since it began. */
 extern void lane_leave_for_good(void);
 
+/* Whether this database may have one more lane, or has one with room. */
+extern bool lane_can_be_helped(void);
+
 /* Calls the other lanes of this database to look for work. */
 extern void lane_tell_others(bool only_with_room);
 

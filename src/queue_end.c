@@ -77,8 +77,16 @@ queue_settle_runs(Datum run_ids)
 		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status",
 		1, {INT8ARRAYOID}
 	};
+	static Statement note_end = {
+		"INSERT INTO sync_engine.activity (run_id, kind, status, detail, finished_at) "
+		"SELECT run_id, $2, 'succeeded', status, finished_at FROM sync_engine.run "
+		"WHERE run_id = ANY ($1) AND finished_at IS NOT NULL",
+		2, {INT8ARRAYOID, TEXTOID}
+	};
+	Datum		args[2] = {run_ids, CStringGetTextDatum(activity_update_status.kind)};
 
-	(void) statement_run(&settle, &run_ids, NULL);
+	if (statement_run(&settle, args, NULL) > 0)
+		(void) statement_run(&note_end, args, NULL);
 }
 
 void

@@ -23,7 +23,9 @@
 #include "lane.h"
 #include "lane_setup.h"
 #include "lane_slot.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "session.h"
@@ -39,6 +41,13 @@
 
 /* Waiting backends are told of progress so often at the most. */
 #define PROGRESS_MS			200
+
+/* A lane is busy if it waited for less than a tenth of the last half second. */
+#define BUSY_SPAN_US		500000
+#define BUSY_WAIT_US		(BUSY_SPAN_US / 10)
+
+/* What pg_stat_activity shows of the jobs at hand. */
+#define SHOWN_JOBS			8
 
 Lane		lane;
 
@@ -166,6 +175,47 @@ bury_jobs(void)
 }
 
 /*
+ * measure: whether there is still time to wait.
+ */
+static void
+measure(GovTime waited)
+{
+	static GovTime span_start = 0;
+	static GovTime span_waited = 0;
+	GovTime		now = budget_now();
+
+	span_waited += waited;
+	if (now - span_start < BUSY_SPAN_US)
+		return;
+	lane.busy = span_waited < BUSY_WAIT_US;
+	span_start = now;
+	span_waited = 0;
+}
+
+/*
+ * show_activity: for pg_stat_activity, now and then.
+ */
+static void
+show_activity(void)
+{
+	static TimestampTz shown_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	StringInfoData text;
+
+	if (!TimestampDifferenceExceeds(shown_at, now, PROGRESS_MS))
+		return;
+	shown_at = now;
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d jobs of %d organisations", lane.n_jobs, list_length(lane.orgs));
+	for (int i = 0; i < Min(lane.n_jobs, SHOWN_JOBS); i++)
+		appendStringInfo(&text, "%s%s %s.%s", i == 0 ? ": " : ", ", lane.jobs[i]->claim.org,
+						 lane.jobs[i]->claim.product, lane.jobs[i]->claim.entity);
+	if (lane.n_jobs > SHOWN_JOBS)
+		appendStringInfoString(&text, " ...");
+	pgstat_report_activity(STATE_IDLE, text.data);
+}
+
+/*
  * wait_for_events: until a socket, the latch, or a time.
  */
 static void
@@ -175,6 +225,7 @@ wait_for_events(GovTime wake_at)
 	long		timeout = http_timeout_ms(lane.client);
 	TimestampTz next = lane.n_jobs > 0 ? Min(lane.next_look, lane.next_sweep) : lane.next_look;
 	WaitEvent	event;
+	GovTime		begun;
 
 	if (wait_event == 0)
 		wait_event = compat_wait_event("SyncEngineHttp");
@@ -195,8 +246,11 @@ wait_for_events(GovTime wake_at)
 		timeout = timeout < 0 ? IDLE_LEAVE_MS : Min(timeout, IDLE_LEAVE_MS);
 
 	Assert(!IsTransactionState());
+	show_activity();
+	begun = budget_now();
 	if (!ConfigReloadPending)
 		(void) WaitEventSetWait(wait_set, Min(timeout, 60000), &event, 1, wait_event);
+	measure(budget_now() - begun);
 	ResetLatch(MyLatch);
 	QueryCancelPending = false; /* there is no query to cancel here */
 	CHECK_FOR_INTERRUPTS();
@@ -307,5 +361,7 @@ sync_engine_lane_main(Datum arg)
 		leave_if_idle();
 		if (!lane.look_for_work)
 			wait_for_events(moved ? budget_now() : wake_at);
+		else
+			measure(0);
 	}
 }
