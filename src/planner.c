@@ -246,6 +246,7 @@ plan_run(Run *run, List *names)
 			insert_dependency(jobs[number], previous, false);
 		previous = jobs[number];
 	}
+	record_activity(run->run_id, psprintf("%d jobs", plan->n));
 }
 
 bool
