@@ -164,7 +164,7 @@ is( sql(qq{SELECT status, jobs, fetched = inserted, dead_lettered, finished_at >
 	'succeeded|13|t|0|t|t|t',
 	'sync_runs sums it up');
 is(sql(qq{SELECT string_agg(kind || ' ' || status, ', ' ORDER BY activity_id) FROM sync_activities WHERE run_id = $run_id AND job_id IS NULL}),
-	'load_manifest succeeded, build_dependency_graph succeeded',
+	'load_manifest succeeded, build_dependency_graph succeeded, create_jobs succeeded, update_status succeeded',
 	'sync_activities has the steps of the run');
 is(sql('SELECT count(*) FROM sync_progress'), '0', 'sync_progress shows nothing when nothing runs');
 

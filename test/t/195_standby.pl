@@ -38,17 +38,29 @@ sub is_in_the_middle
 	return;
 }
 
-# ends_by_itself: test that the run ends without anybody's call, and complete.
+# hold_back: requests have no answer until ends_by_itself, so that the moment can
+# be seen in which the run is taken over.
+sub hold_back
+{
+	$simulator->post('fault', path => '/', kind => 'hang', count => 0);
+	return;
+}
+
+# ends_by_itself: test that a run that was held back is taken over and ends,
+# complete, without anybody's call.
 sub ends_by_itself
 {
 	my ($on, $run, $name) = @_;
 
-	wait_for(sub { psql_if_up($on, "SELECT status FROM sync_runs WHERE run_id = $run") eq 'succeeded' },
-		$soon_s, "$name: the run ends well by itself");
+	wait_for(sub { psql_if_up($on, "SELECT count(*) > 0 FROM sync_progress WHERE run_id = $run AND in_flight > 0") eq 't' },
+		$soon_s, "$name: the run is taken over by itself");
 	is(safe_psql($on, "SELECT string_agg(entity, ' ') FROM sync_jobs WHERE run_id = $run AND attempts > 0"),
 		'', "$name: that was no failed attempt");
+	$simulator->post('fault/clear');
+	wait_for(sub { psql_if_up($on, "SELECT status FROM sync_runs WHERE run_id = $run") eq 'succeeded' },
+		$soon_s, "$name: the run ends well by itself");
 	is(safe_psql($on, "SELECT count(*) FROM sync_activities WHERE run_id = $run AND status IN ('retrying', 'failed')"),
-		'0', "$name: nor is it told of as one");
+		'0', "$name: nor was there one later");
 	for my $entity (@entities)
 	{
 		my $records = record_count($node, 'org1', $entity);
@@ -82,6 +94,7 @@ like(
 	qr/ERROR:  sync_cancel cannot be called on a standby\nHINT:  Call it on the primary; a promoted standby takes the work over\./,
 	'a standby: cannot cancel the run');
 is($simulator->stats->{requests}, $asked, 'a standby: asks for nothing');
+hold_back();
 $standby->promote;
 ends_by_itself($standby, $run, $name);
 is( safe_psql($standby, "SELECT sum(inserted) FROM sync_jobs WHERE run_id = $run"),
@@ -97,6 +110,7 @@ for my $mode (qw(fast immediate))
 	$run = start_sync($standby, 'org1', \@entities);
 	is_in_the_middle($standby, $run, $name);
 	$standby->stop($mode);
+	hold_back();
 	$standby->start;
 	ends_by_itself($standby, $run, $name);
 }
