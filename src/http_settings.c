@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "http_transfer.h"
 
@@ -29,6 +30,7 @@
 static bool limits_are_positive(const HttpLimits *limits);
 static bool init_library(char *error, size_t error_len);
 static bool copy_limits(HttpSettings *settings, const HttpLimits *limits);
+static bool has_certificate_file(void);
 
 
 /*
@@ -61,6 +63,7 @@ http_settings_init(HttpSettings *settings, const HttpLimits *limits,
 	}
 	settings->http2 = (curl_version_info(CURLVERSION_NOW)->features &
 					   CURL_VERSION_HTTP2) != 0;
+	settings->certificate_file = has_certificate_file();
 	return true;
 }
 
@@ -152,4 +155,22 @@ copy_limits(HttpSettings *settings, const HttpLimits *limits)
 		copy->ca_file = strdup(limits->ca_file);
 	return copy->user_agent != NULL &&
 		(copy->ca_file != NULL || limits->ca_file == NULL);
+}
+
+/*
+ * has_certificate_file tells whether libcurl has the system's certificates in
+ * one file. It keeps what it has read, but not if it looks into a directory,
+ * too, as some distributions build it, which have the same in both.
+ */
+static bool
+has_certificate_file(void)
+{
+#if LIBCURL_VERSION_NUM >= 0x074600
+	const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+
+	return version->age >= CURLVERSION_SEVENTH && version->cainfo != NULL &&
+		access(version->cainfo, R_OK) == 0;
+#else
+	return false;
+#endif
 }

@@ -232,10 +232,11 @@ configure_client(HttpTransfer *transfer)
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	if (limits->ca_file != NULL)
-	{
 		SET(CURLOPT_CAINFO, limits->ca_file);
+
+	/* With a directory beside it, the file is read for every connection. */
+	if (limits->ca_file != NULL || settings->certificate_file)
 		SET(CURLOPT_CAPATH, NULL);
-	}
 
 	/* How long and how much. */
 	SET(CURLOPT_CONNECTTIMEOUT_MS, limits->connect_timeout_ms);

@@ -39,6 +39,7 @@ typedef struct HttpSettings
 	HttpLimits	limits;			/* its strings are our copies */
 	CURLSH	   *share;			/* TLS sessions */
 	bool		http2;			/* libcurl was built with it */
+	bool		certificate_file;	/* its certificates are in a file */
 	size_t		body_size_hint; /* the largest buffer that was kept */
 } HttpSettings;
 

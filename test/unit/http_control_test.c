@@ -324,17 +324,28 @@ test_tls(void)
 	HttpRequest request = {.origin = &tls_rule};
 	HttpTransfer *transfer;
 	OriginRule	by_name;
+	clock_t		took[2];
 
 	close(mkstemp(ca_file));
 	server_start(&tls_server, ca_file);
 	tls_rule = rule_for("https", "127.0.0.1", tls_server.port);
 
-	/* Nobody but itself vouches for the certificate. */
+	/*
+	 * Nobody but itself vouches for the certificate. To know that, the
+	 * system's are read once, which is most of the first connection's work.
+	 */
 	client = create(&limits);
-	transfer = run(request, "/ok");
-	CHECK_INT(http_response(transfer)->error, HTTP_ERROR_TLS);
-	CHECK_INT(http_response(transfer)->status, 0);
-	http_release(transfer);
+	for (int i = 0; i < 2; i++)
+	{
+		clock_t		begun = clock();
+
+		transfer = run(request, "/ok");
+		took[i] = clock() - begun;
+		CHECK_INT(http_response(transfer)->error, HTTP_ERROR_TLS);
+		CHECK_INT(http_response(transfer)->status, 0);
+		http_release(transfer);
+	}
+	CHECK(took[1] < took[0] / 3 || took[1] < CLOCKS_PER_SEC / 100);
 	http_destroy(client);
 
 	limits.ca_file = ca_file;
