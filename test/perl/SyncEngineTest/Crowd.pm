@@ -38,11 +38,14 @@ use SyncEngineTest;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
-  connect_crowd is_crowd_equal_to_oracle first_arrivals
+  connect_crowd is_crowd_equal_to_oracle first_arrivals none_is_rejected
   memory_of files_of watch_lanes percentile spread show);
 
 # Often enough to meet what lasts a second, rarely enough to be no load.
 my $sample_interval_us = 250_000;
+
+# Of the API's rate limit.
+my $period_s = 20;
 
 # How many organisations that differ a failed comparison names.
 my $orgs_shown = 10;
@@ -88,8 +91,9 @@ sub is_crowd_equal_to_oracle
 
 	my @names = map { $_->[0] } compared_columns($node, $simulator, $entity);
 	my $columns = join ', ', map { "\"$_\"" } @names;
-	my $copy = sprintf q{COPY (SELECT org, %s FROM %s WHERE _deleted_at IS NULL ORDER BY org, id COLLATE "C") TO STDOUT},
-	  $columns, data_table($entity);
+	my $list = join ', ', map { "'$_'" } @$orgs;
+	my $copy = sprintf q{COPY (SELECT org, %s FROM %s WHERE org IN (%s) AND _deleted_at IS NULL
+		ORDER BY org, id COLLATE "C") TO STDOUT}, $columns, data_table($entity), $list;
 	my (%rows, %digests, %differing);
 
 	open my $lines, '-|', 'psql', '-XAtq', '-d', $node->connstr('sync'), '-c', $copy
@@ -150,6 +154,33 @@ sub first_arrivals
 		$first{$org} = $arrived / 1e6 if !defined $first{$org} || $arrived / 1e6 < $first{$org};
 	}
 	return %first;
+}
+
+=pod
+
+=item none_is_rejected($simulator, $name)
+
+Test that no request was one too many; a failure says which were, and how many
+of the organisation's had come in the period before.
+
+=cut
+
+sub none_is_rejected
+{
+	my ($simulator, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @log = map { [ split / / ] } split /\n/, $simulator->get('log');
+	my @shown;
+
+	for my $rejected (grep { $_->[5] == 429 } @log)
+	{
+		my ($arrived, $org, $url) = @$rejected[ 1, 2, 4 ];
+		my @before = grep { $_->[2] eq $org && $_->[1] <= $arrived && $_->[1] > $arrived - $period_s * 1e6 } @log;
+
+		push @shown, sprintf '%s, after %.1f s: %d within %d s, %s', $org, ($arrived - $log[0][1]) / 1e6,
+		  scalar @before, $period_s, $url;
+	}
+	return is($simulator->stats->{by_status}{429} // 0, 0, $name) || diag(join "\n", @shown);
 }
 
 =pod

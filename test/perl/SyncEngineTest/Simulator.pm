@@ -38,6 +38,9 @@ my $program = dirname(abs_path(__FILE__)) . '/../../simulator/pco_simulator';
 # Time to generate the organisations given on the command line, on a busy machine.
 my $start_timeout_s = 60;
 
+# Time to generate half a million people, or to write them out.
+my $answer_timeout_s = 600;
+
 # Those still running, by process id, and how many there have been.
 my %running;
 my $started = 0;
@@ -74,7 +77,7 @@ sub new
 		exec $program, @arguments or POSIX::_exit(127);
 	}
 
-	my $self = bless { pid => $pid, http => HTTP::Tiny->new(timeout => 60) }, $class;
+	my $self = bless { pid => $pid, http => HTTP::Tiny->new(timeout => $answer_timeout_s) }, $class;
 	$running{$pid} = $self;
 
 	my $end = Time::HiRes::time() + $start_timeout_s;
@@ -128,6 +131,24 @@ sub control
 	return ($answer->{headers}{'content-type'} // '') =~ /json/
 	  ? decode_json($answer->{content})
 	  : $answer->{content};
+}
+
+=pod
+
+=item $sim->list($org, $path)
+
+The API's own answer to the organisation, decoded.  It counts as a request of it.
+
+=cut
+
+sub list
+{
+	my ($self, $org, $path) = @_;
+	my $url = "http://$org-client:$org-secret\@127.0.0.1:$self->{port}$path";
+	my $answer = $self->{http}->get($url);
+
+	croak "$path: $answer->{status} $answer->{content}" unless $answer->{success};
+	return decode_json($answer->{content});
 }
 
 =pod
