@@ -15,7 +15,6 @@
 #include "plan.h"
 #include "planner.h"
 #include "queue.h"
-#include "queue_claim.h"
 #include "queue_control.h"
 #include "session.h"
 #include "utils/array.h"

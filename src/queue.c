@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "queue.h"
 #include "queue_fold.h"
+#include "queue_turn.h"
 #include "session.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -87,6 +88,30 @@ queue_enqueue(const RunRequest *request)
 	args[8] = Int64GetDatum(request->retry_of);
 	(void) statement_run(&insert_run, args, nulls);
 	return result_int64(0, 1, 0);
+}
+
+double
+queue_next_turn(const char *org, int priority, double *step)
+{
+	/* before the clock is known it stands at the head of the queue */
+	static Statement select_turn = {
+		"SELECT greatest($3, "
+		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'queued'), "
+		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'running'), "
+		"  CASE WHEN $3 IS NULL THEN (SELECT j.turn FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE
+		"    AND j.priority = $2 ORDER BY j.turn LIMIT 1) END, 0), s.step "
+		"FROM (SELECT 1 / coalesce((SELECT (options->>'weight')::float8 FROM sync_engine.org WHERE org = $1), 1) "
+		"  AS step) s",
+		3, {TEXTOID, INT4OID, FLOAT8OID}
+	};
+	double		now;
+	bool		known = queue_turn_now(priority, &now);
+	Datum		args[3] = {CStringGetTextDatum(org), Int32GetDatum(priority), Float8GetDatum(known ? now : 0)};
+	char		nulls[3] = {' ', ' ', known ? ' ' : 'n'};
+
+	(void) statement_run(&select_turn, args, nulls);
+	*step = result_float8(0, 2);
+	return result_float8(0, 1);
 }
 
 TimestampTz

@@ -62,7 +62,15 @@ typedef struct Failure
 /* Somebody waits for an answer: before all that only moves data. */
 #define INQUIRY_PRIORITY	1000000
 
+/* SQL: whether job j only waits for its turn; the predicate of index job_claimable. */
+#define QUEUE_CLAIMABLE \
+	"j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL " \
+	"AND j.parked IS NULL AND j.not_before = '-infinity'"
+
 extern int64 queue_enqueue(const RunRequest *request);
+
+/* The turn of an org's next job of that priority; *step is to the one after it. */
+extern double queue_next_turn(const char *org, int priority, double *step);
 
 /* When the next job or run that waits for its time is due; DT_NOEND if none. */
 extern TimestampTz queue_next_due(void);

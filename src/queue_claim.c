@@ -39,11 +39,6 @@
 /* So often a lane looks at the whole queue; see queue_turn.h. */
 #define LOOK_AT_ALL_MS	5000
 
-/* A job that can be claimed: the predicate of its index. */
-#define CLAIMABLE \
-	"j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL " \
-	"AND j.parked IS NULL AND j.not_before = '-infinity'"
-
 /* A job that is looked at, and what else there is for its entity. */
 typedef struct Candidate
 {
@@ -65,10 +60,10 @@ typedef struct Decisions
 	int			n_claimed;
 	int			n_joined;
 	int			n_parked;
-	Datum	   *claimed;
-	Datum	   *joined;
-	Datum	   *targets;
-	Datum	   *parked;
+	int64	   *claimed;
+	int64	   *joined;
+	int64	   *targets;
+	int64	   *parked;
 	Datum	   *reasons;
 } Decisions;
 
@@ -83,13 +78,6 @@ queue_lock_entity(const char *org, const char *product, const char *entity)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, ENTITY_LOCK_SPACE);
 	return LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-static Datum
-int8_array(const Datum *values, int n)
-{
-	return PointerGetDatum(construct_array((Datum *) values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
 }
 
 static Datum
@@ -150,7 +138,7 @@ next_candidates(int limit, bool from_start, bool one_round, int *n_seen)
 	static Statement select_next = {
 		"SELECT j.job_id, j.org, j.product, j.entity, j.mode, j.priority, j.turn "
 		"FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
-		"  SELECT * FROM sync_engine.job j WHERE " CLAIMABLE
+		"  SELECT * FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE
 		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
 		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED) j LIMIT $4",
 		4, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID, INT4OID}
@@ -207,12 +195,12 @@ look_around(List *candidates)
 		1, {INT8ARRAYOID}
 	};
 	int			n = list_length(candidates);
-	Datum	   *ids = palloc(sizeof(Datum) * n);
+	int64	   *ids = palloc(sizeof(int64) * n);
 	Datum		args[1];
 
 	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(((Candidate *) list_nth(candidates, i))->job_id);
-	args[0] = int8_array(ids, n);
+		ids[i] = ((Candidate *) list_nth(candidates, i))->job_id;
+	args[0] = int64_array(ids, n);
 	(void) statement_run(&select_others, args, NULL);
 	for (int i = 0; i < n; i++)
 	{
@@ -261,14 +249,14 @@ see_batch(Candidate *candidate, List *claimed)
 static void
 join(Decisions *decisions, const Candidate *candidate, int64 target)
 {
-	decisions->joined[decisions->n_joined] = Int64GetDatum(candidate->job_id);
-	decisions->targets[decisions->n_joined++] = Int64GetDatum(target);
+	decisions->joined[decisions->n_joined] = candidate->job_id;
+	decisions->targets[decisions->n_joined++] = target;
 }
 
 static void
 park(Decisions *decisions, const Candidate *candidate, const char *reason)
 {
-	decisions->parked[decisions->n_parked] = Int64GetDatum(candidate->job_id);
+	decisions->parked[decisions->n_parked] = candidate->job_id;
 	decisions->reasons[decisions->n_parked++] = CStringGetTextDatum(reason);
 }
 
@@ -293,7 +281,7 @@ decide(List *candidates, Decisions *decisions)
 			park(decisions, candidate, "org");
 		else
 		{
-			decisions->claimed[decisions->n_claimed++] = Int64GetDatum(candidate->job_id);
+			decisions->claimed[decisions->n_claimed++] = candidate->job_id;
 			claimed = lappend(claimed, candidate);
 		}
 	}
@@ -317,8 +305,8 @@ carry_out_joins(const Decisions *decisions)
 		"WHERE t.job_id = u.joined_job_id AND t.status = 'queued' AND t.priority < u.priority",
 		1, {INT8ARRAYOID}
 	};
-	Datum		args[2] = {int8_array(decisions->joined, decisions->n_joined),
-	int8_array(decisions->targets, decisions->n_joined)};
+	Datum		args[2] = {int64_array(decisions->joined, decisions->n_joined),
+	int64_array(decisions->targets, decisions->n_joined)};
 
 	if (decisions->n_joined == 0)
 		return false;
@@ -335,7 +323,7 @@ carry_out_parks(const Decisions *decisions)
 		"WHERE j.job_id = u.job_id",
 		2, {INT8ARRAYOID, TEXTARRAYOID}
 	};
-	Datum		args[2] = {int8_array(decisions->parked, decisions->n_parked),
+	Datum		args[2] = {int64_array(decisions->parked, decisions->n_parked),
 	text_array(decisions->reasons, decisions->n_parked)};
 
 	if (decisions->n_parked > 0)
@@ -355,7 +343,7 @@ in_order(List *claimed, const Decisions *decisions)
 	{
 		foreach(cell, claimed)
 		{
-			if (((ClaimedJob *) lfirst(cell))->job_id == DatumGetInt64(decisions->claimed[i]))
+			if (((ClaimedJob *) lfirst(cell))->job_id == decisions->claimed[i])
 				sorted = lappend(sorted, lfirst(cell));
 		}
 	}
@@ -373,7 +361,7 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id)",
 		2, {INT8OID, INT8ARRAYOID}
 	};
-	Datum		args[2] = {Int64GetDatum(lane), int8_array(decisions->claimed, decisions->n_claimed)};
+	Datum		args[2] = {Int64GetDatum(lane), int64_array(decisions->claimed, decisions->n_claimed)};
 	List	   *claimed = NIL;
 	uint64		rows;
 	MemoryContext old;
@@ -440,8 +428,8 @@ queue_claim(int64 lane, int places, bool one_round, bool *contended)
 		List	   *candidates = next_candidates(limit, from_start, one_round, &n_seen);
 		int			n = list_length(candidates);
 		Decisions	decisions = {
-			.claimed = palloc(sizeof(Datum) * n),.joined = palloc(sizeof(Datum) * n),
-			.targets = palloc(sizeof(Datum) * n),.parked = palloc(sizeof(Datum) * n),
+			.claimed = palloc(sizeof(int64) * n),.joined = palloc(sizeof(int64) * n),
+			.targets = palloc(sizeof(int64) * n),.parked = palloc(sizeof(int64) * n),
 			.reasons = palloc(sizeof(Datum) * n)
 		};
 
@@ -470,7 +458,7 @@ queue_has_claimable(void)
 {
 	static Statement select_any = {
 		"SELECT 1 FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
-		"  SELECT 1 FROM sync_engine.job j WHERE " CLAIMABLE
+		"  SELECT 1 FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE
 		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
 		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT 1) j LIMIT 1",
 		3, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID}
@@ -480,28 +468,4 @@ queue_has_claimable(void)
 
 	stretch_arguments(from_start, args);
 	return statement_run(&select_any, args, NULL) > 0;
-}
-
-double
-queue_next_turn(const char *org, int priority, double *step)
-{
-	/* before the clock is known it stands at the head of the queue */
-	static Statement select_turn = {
-		"SELECT greatest($3, "
-		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'queued'), "
-		"  (SELECT max(turn) + s.step FROM sync_engine.job WHERE (org, priority) = ($1, $2) AND status = 'running'), "
-		"  CASE WHEN $3 IS NULL THEN (SELECT j.turn FROM sync_engine.job j WHERE " CLAIMABLE
-		"    AND j.priority = $2 ORDER BY j.turn LIMIT 1) END, 0), s.step "
-		"FROM (SELECT 1 / coalesce((SELECT (options->>'weight')::float8 FROM sync_engine.org WHERE org = $1), 1) "
-		"  AS step) s",
-		3, {TEXTOID, INT4OID, FLOAT8OID}
-	};
-	double		now;
-	bool		known = queue_turn_now(priority, &now);
-	Datum		args[3] = {CStringGetTextDatum(org), Int32GetDatum(priority), Float8GetDatum(known ? now : 0)};
-	char		nulls[3] = {' ', ' ', known ? ' ' : 'n'};
-
-	(void) statement_run(&select_turn, args, nulls);
-	*step = result_float8(0, 2);
-	return result_float8(0, 1);
 }

@@ -32,7 +32,4 @@ extern bool queue_has_claimable(void);
  */
 extern bool queue_lock_entity(const char *org, const char *product, const char *entity);
 
-/* The turn of an org's next job of that priority; *step is to the one after it. */
-extern double queue_next_turn(const char *org, int priority, double *step);
-
 #endif							/* SYNC_ENGINE_QUEUE_CLAIM_H */

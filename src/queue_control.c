@@ -15,7 +15,6 @@
 #include "queue_control.h"
 #include "queue_fold.h"
 #include "session.h"
-#include "utils/array.h"
 
 /* Runs whose jobs change in one transaction. */
 #define RUNS_AT_ONCE	"200"
@@ -72,12 +71,11 @@ static Datum
 ids_array(const List *list)
 {
 	int			n = list_length(list);
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *values = palloc(sizeof(int64) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-		values[i] = Int64GetDatum(*(int64 *) list_nth(list, i));
-	return PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+		values[i] = *(int64 *) list_nth(list, i);
+	return int64_array(values, n);
 }
 
 /*
@@ -139,8 +137,7 @@ queue_cancel_waiting_jobs(int64 run_id)
 	List	   *cancelled;
 	ListCell   *cell;
 
-	lock_runs(PointerGetDatum(construct_array(args, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-											  TYPALIGN_DOUBLE)));
+	lock_runs(int64_array(&run_id, 1));
 	if (statement_run(&cancel_unplanned, args, NULL) > 0)
 		return;
 	cancelled = ids(statement_run(&cancel_jobs, args, NULL), CurrentMemoryContext);
@@ -182,13 +179,12 @@ void
 queue_pause_planned(int64 run_id)
 {
 	QueueWishes wishes;
-	Datum		id = Int64GetDatum(run_id);
 	Datum		args[1];
 
 	queue_look_at_wishes(&wishes);
 	if (!wishes.pause)
 		return;
-	args[0] = PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	args[0] = int64_array(&run_id, 1);
 	(void) statement_run(&pause_jobs, args, NULL);
 	queue_settle_runs(args[0]);
 }

@@ -15,7 +15,6 @@
 #include "queue.h"
 #include "queue_fold.h"
 #include "session.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 static Datum
@@ -92,10 +91,7 @@ queue_settle_runs(Datum run_ids)
 void
 queue_settle_run(int64 run_id)
 {
-	Datum		id = Int64GetDatum(run_id);
-
-	queue_settle_runs(PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-													  TYPALIGN_DOUBLE)));
+	queue_settle_runs(int64_array(&run_id, 1));
 }
 
 static void end_joined(int64 job_id, const char *status);

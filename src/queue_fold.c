@@ -15,7 +15,6 @@
 #include "queue_claim.h"
 #include "queue_fold.h"
 #include "session.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 /*
@@ -32,17 +31,16 @@ free_entities(Datum carriers, int *n_folded)
 	};
 	Datum		args[1] = {carriers};
 	uint64		n = statement_run(&select_folded, args, NULL);
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
 	int			n_free = 0;
 
 	*n_folded = (int) n;
 	for (uint64 row = 0; row < n; row++)
 	{
 		if (queue_lock_entity(result_text(row, 2), result_text(row, 3), result_text(row, 4)))
-			ids[n_free++] = Int64GetDatum(result_int64(row, 1, 0));
+			ids[n_free++] = result_int64(row, 1, 0);
 	}
-	return PointerGetDatum(construct_array(ids, n_free, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	return int64_array(ids, n_free);
 }
 
 void
@@ -58,16 +56,15 @@ queue_fold_claim(int64 lane, List *claimed)
 		2, {INT8OID, INT8ARRAYOID}
 	};
 	int			n = list_length(claimed);
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
 	Datum		carriers;
 	Datum		args[2];
 
 	if (n == 0)
 		return;
 	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(((ClaimedJob *) list_nth(claimed, i))->job_id);
-	carriers = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-											   TYPALIGN_DOUBLE));
+		ids[i] = ((ClaimedJob *) list_nth(claimed, i))->job_id;
+	carriers = int64_array(ids, n);
 	args[0] = Int64GetDatum(lane);
 	args[1] = free_entities(carriers, &n);
 	if (n == 0)

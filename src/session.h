@@ -44,6 +44,9 @@ extern uint64 statement_run(Statement *statement, const Datum *values, const cha
 /* The same, seeing what is committed now, whatever the caller's snapshot. */
 extern uint64 statement_run_latest(Statement *statement, const Datum *values, const char *nulls);
 
+/* An argument of type bigint[]. */
+extern Datum int64_array(const int64 *values, int n);
+
 /* Columns of the last result: copies in the context that was current. */
 extern char *result_text(uint64 row, int column);	/* NULL = SQL NULL */
 extern int64 result_int64(uint64 row, int column, int64 if_null);
