@@ -29,6 +29,9 @@
 /* So often a lane looks whether events that it was not told of left something behind. */
 #define SWEEP_MS		5000
 
+/* A lane with fewer jobs than these is not helped by another: they bring it no work. */
+#define BUSY_JOBS		64
+
 /* Another lane decides on the same entity just now: that takes it milliseconds. */
 #define CONTENDED_MS	20
 
@@ -256,7 +259,7 @@ claim_jobs(bool one_round)
 	bool		contended;
 
 	/* what we could take only to let it wait is for a lane that can be had */
-	bool		leave_it = lane.busy && lane.n_jobs > 0 && lane_can_be_helped();
+	bool		leave_it = lane.busy && lane.n_jobs >= BUSY_JOBS && lane_can_be_helped();
 	int			places = leave_it ? 0 : MAX_LANE_JOBS - lane.n_jobs;
 
 	if (!session_begin("claiming jobs"))

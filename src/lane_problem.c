@@ -17,6 +17,9 @@
 #include "miscadmin.h"
 #include "shmem.h"
 
+#define NO_WORKER_HINT \
+	"Increase max_worker_processes and restart the server, or try again when other workers have ended."
+
 const char *
 lane_problem(const char **hint)
 {
@@ -38,12 +41,12 @@ lane_problem(const char **hint)
 	}
 	if (*(volatile int *) &shared->launcher_procno == NO_PROC)
 	{
-		*hint = "It comes back within a second; if it does not, see the server's log.";
+		*hint = NO_WORKER_HINT;	/* one that was lost is back within a second */
 		return "the launcher of sync_engine does not run";
 	}
 	if (pg_atomic_read_u32(&shmem_database_slot(MyDatabaseId)->no_worker) != 0)
 	{
-		*hint = "Increase max_worker_processes and restart the server, or try again when other workers have ended.";
+		*hint = NO_WORKER_HINT;
 		return "no background worker slot is free for a lane";
 	}
 	return NULL;
