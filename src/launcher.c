@@ -289,7 +289,7 @@ report_shortage(LaneStart start)
 	else
 		ereport(LOG,
 				(errmsg("sync_engine: all %d lanes of the cluster are at work", MAX_LANES),
-				 errhint("Lower sync_engine.max_workers.")));
+				 errhint("Lower sync_engine.max_workers, so that more databases have one.")));
 }
 
 /*

@@ -53,7 +53,7 @@ our @EXPORT = (
 	  start_simulator new_cluster create_database connect_org connect_org_in server_of record_count
 	  safe_psql psql_if_up start_sync run_ends jobs_of row_versions
 	  is_equal_to_oracle is_complete wait_for has_fetched
-	  lane_pids launcher_pid kill_lane_of background_psql tolerant_session ask server_log
+	  lane_pids launcher_pid kill_lane_of background_psql tolerant_session ask server_log logged
 	  note_server_of compared_columns data_table));
 
 # The database of each cluster.
@@ -636,9 +636,9 @@ sub data_table
 
 =pod
 
-=item server_log($node)
+=item server_log($node), logged($node, $pattern)
 
-The whole log of the server so far.
+The whole log of the server so far; and how often it has the pattern.
 
 =cut
 
@@ -647,6 +647,13 @@ sub server_log
 	my ($node) = @_;
 
 	return PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+sub logged
+{
+	my ($node, $pattern) = @_;
+
+	return scalar(() = server_log($node) =~ /$pattern/g);
 }
 
 =pod

@@ -42,17 +42,9 @@ sub lanes_leave
 	return;
 }
 
-# logged: how often the log has it.
-sub logged
-{
-	my ($pattern) = @_;
-
-	return scalar(() = server_log($node) =~ /$pattern/g);
-}
-
 sub lanes_started
 {
-	return logged(qr/starting background worker process "sync_engine lane"/);
+	return logged($node, qr/starting background worker process "sync_engine lane"/);
 }
 
 # is_refused: test what every function says while the versions differ.
@@ -88,13 +80,13 @@ $name = 'another version';
 safe_psql($node, "ALTER EXTENSION sync_engine UPDATE TO '$other_version'");
 lanes_leave($name);
 my $complaint = qr/LOG:  sync_engine: extension "sync_engine" in database "sync" has version $other_version, but the library has version $version\n.*HINT:  $update/;
-wait_for(sub { logged($complaint) }, $soon_s, "$name: the log says so, and what to do");
+wait_for(sub { logged($node, $complaint) }, $soon_s, "$name: the log says so, and what to do");
 is_refused($other_version, $update, $name);
 is($run->value('SELECT status FROM sync_runs'), 'running', "$name: the state can be read");
 
 $name = 'another version, after a restart';
 $node->restart;
-wait_for(sub { logged($complaint) == 2 }, $soon_s, "$name: the log says so again");
+wait_for(sub { logged($node, $complaint) == 2 }, $soon_s, "$name: the log says so again");
 lanes_leave($name);
 my $started = lanes_started();
 my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'sync_engine launcher'};
@@ -102,7 +94,7 @@ my $pid = safe_psql($node, $launcher);
 safe_psql($node, "SELECT pg_terminate_backend($pid)");
 wait_for(sub { safe_psql($node, $launcher) =~ /^(?!$pid$)\d+$/ }, $soon_s, "$name: a new launcher comes");
 wait_for(sub { lanes_started() > $started && !lane_pids($node) }, $soon_s, "$name: which looks again");
-is(logged($complaint), 2, "$name: and has nothing new to say");
+is(logged($node, $complaint), 2, "$name: and has nothing new to say");
 is_refused($other_version, $update, $name);
 $started = lanes_started();
 
@@ -216,7 +208,7 @@ $run = start_hanging($name);
 safe_psql($node, 'REASSIGN OWNED BY boss TO successor; DROP ROLE boss');
 $run->ends_well($name);
 
-is(logged(qr/could not give up a job|"sync_engine lane" \(PID \d+\) exited with exit code 1|PANIC|TRAP|terminated by signal/),
+is(logged($node, qr/could not give up a job|"sync_engine lane" \(PID \d+\) exited with exit code 1|PANIC|TRAP|terminated by signal/),
 	0, 'no lane was lost, no process came to harm');
 
 done_testing();
