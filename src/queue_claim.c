@@ -214,6 +214,57 @@ look_around(List *candidates)
 }
 
 /*
+ * hold_others: whoever the candidates may wait for must not end unseen before we
+ * have said so.  Candidates whose other one is being moved just now are left for
+ * another look.
+ */
+static List *
+hold_others(List *candidates)
+{
+	static Statement hold = {
+		"SELECT job_id FROM sync_engine.job WHERE job_id = ANY ($1) AND status IN ('queued', 'running') "
+		"FOR SHARE SKIP LOCKED",
+		1, {INT8ARRAYOID}
+	};
+	int			n = list_length(candidates);
+	int64	   *ids = palloc(sizeof(int64) * 2 * Max(n, 1));
+	int			n_ids = 0;
+	Datum		args[1];
+	uint64		n_held;
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (candidate->running != 0)
+			ids[n_ids++] = candidate->running;
+		if (candidate->absorber != 0)
+			ids[n_ids++] = candidate->absorber;
+	}
+	if (n_ids == 0)
+		return candidates;
+	args[0] = int64_array(ids, n_ids);
+	n_held = statement_run(&hold, args, NULL);
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+		int			lacking = (candidate->running != 0) + (candidate->absorber != 0);
+
+		for (uint64 i = 0; i < n_held; i++)
+		{
+			int64		held = result_int64(i, 1, 0);
+
+			lacking -= (held == candidate->running) + (held == candidate->absorber);
+		}
+		if (lacking == 0)
+			kept = lappend(kept, lfirst(cell));
+	}
+	return kept;
+}
+
+/*
  * can_join: whether a job of that mode does the work of this one, too.
  */
 static bool
@@ -260,9 +311,15 @@ park(Decisions *decisions, const Candidate *candidate, const char *reason)
 	decisions->reasons[decisions->n_parked++] = CStringGetTextDatum(reason);
 }
 
-static void
-decide(List *candidates, Decisions *decisions)
+static Decisions
+decide(List *candidates)
 {
+	int			n = list_length(candidates);
+	Decisions	decisions = {
+		.claimed = palloc(sizeof(int64) * Max(n, 1)),.joined = palloc(sizeof(int64) * Max(n, 1)),
+		.targets = palloc(sizeof(int64) * Max(n, 1)),.parked = palloc(sizeof(int64) * Max(n, 1)),
+		.reasons = palloc(sizeof(Datum) * Max(n, 1))
+	};
 	List	   *claimed = NIL;
 	ListCell   *cell;
 
@@ -272,19 +329,20 @@ decide(List *candidates, Decisions *decisions)
 
 		see_batch(candidate, claimed);
 		if (candidate->running != 0 && can_join(candidate->mode, candidate->running_mode))
-			join(decisions, candidate, candidate->running);
+			join(&decisions, candidate, candidate->running);
 		else if (candidate->running != 0)
-			park(decisions, candidate, "entity");
+			park(&decisions, candidate, "entity");
 		else if (candidate->absorber != 0)
-			join(decisions, candidate, candidate->absorber);
+			join(&decisions, candidate, candidate->absorber);
 		else if (candidate->busy >= MAX_ORG_JOBS)
-			park(decisions, candidate, "org");
+			park(&decisions, candidate, "org");
 		else
 		{
-			decisions->claimed[decisions->n_claimed++] = candidate->job_id;
+			decisions.claimed[decisions.n_claimed++] = candidate->job_id;
 			claimed = lappend(claimed, candidate);
 		}
 	}
+	return decisions;
 }
 
 /*
@@ -426,18 +484,16 @@ queue_claim(int64 lane, int places, bool one_round, bool *contended)
 		int			limit = places - list_length(claimed);
 		int			n_seen;
 		List	   *candidates = next_candidates(limit, from_start, one_round, &n_seen);
-		int			n = list_length(candidates);
-		Decisions	decisions = {
-			.claimed = palloc(sizeof(int64) * n),.joined = palloc(sizeof(int64) * n),
-			.targets = palloc(sizeof(int64) * n),.parked = palloc(sizeof(int64) * n),
-			.reasons = palloc(sizeof(Datum) * n)
-		};
+		int			n;
+		Decisions	decisions;
 
-		if (n > 0)
+		if (candidates != NIL)
 		{
 			look_around(candidates);
-			decide(candidates, &decisions);
+			candidates = hold_others(candidates);
 		}
+		n = list_length(candidates);
+		decisions = decide(candidates);
 		again = carry_out_joins(&decisions);
 		carry_out_parks(&decisions);
 		claimed = list_concat(claimed, carry_out_claims(lane, &decisions, context));
