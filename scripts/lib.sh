@@ -68,6 +68,12 @@ build_simulator() {
 	flock "$top" make -C "$top/test/simulator" --no-print-directory -s pco_simulator
 }
 
+# install_test_module DIRECTORY: a module that tests alone need, into pg/; with the
+# PG_CONFIG of the machine, for pg/ has no headers.
+install_test_module() {
+	flock "$top" make -C "$top/$1" --no-print-directory -s -j"$(nproc)" with_llvm=no install DESTDIR="$scratch/pg" >/dev/null
+}
+
 # private_install: copy the PostgreSQL installation that PG_CONFIG names to
 # pg/ and install the extension there.  PostgreSQL finds its libraries and its
 # extensions relative to its programs, so only these are real copies.
