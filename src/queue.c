@@ -210,14 +210,26 @@ queue_free_stranded(void)
 	};
 	/* what it was parked for ended in another lane while it was */
 	static Statement unpark = {
-		"UPDATE sync_engine.job j SET parked = NULL WHERE j.status = 'queued' AND j.parked IS NOT NULL "
-		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' AND r.org = j.org "
-		"  AND (j.parked = 'org' OR (r.product, r.entity) = (j.product, j.entity)))",
+		"UPDATE sync_engine.job j SET parked = NULL WHERE j.status = 'queued' AND j.parked = 'entity' "
+		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job r WHERE r.status = 'running' "
+		"  AND (r.org, r.product, r.entity) = (j.org, j.product, j.entity))",
 		0, {0}
 	};
+	/* the same, of its organisation: as many as there is room for beside those that can be claimed */
+	static Statement unpark_org = {
+		"UPDATE sync_engine.job j SET parked = NULL FROM "
+		"  (SELECT DISTINCT org FROM sync_engine.job WHERE status = 'queued' AND parked = 'org') o, "
+		"  LATERAL (SELECT job_id FROM sync_engine.job WHERE status = 'queued' AND parked = 'org' AND org = o.org "
+		"    ORDER BY priority DESC, turn, job_id LIMIT greatest(0, $1 - (SELECT count(*) FROM sync_engine.job r "
+		"      WHERE r.org = o.org AND r.folded_into IS NULL AND (r.status = 'running' OR (r.status = 'queued' "
+		"        AND r.unmet = 0 AND r.joined_job_id IS NULL AND r.parked IS NULL))))) p "
+		"WHERE j.job_id = p.job_id",
+		1, {INT4OID}
+	};
+	Datum		args[1] = {Int32GetDatum(MAX_ORG_JOBS)};
 
 	return (int) (statement_run(&part, NULL, NULL) + statement_run(&part_from_lost, NULL, NULL) +
-				  statement_run(&unpark, NULL, NULL));
+				  statement_run(&unpark, NULL, NULL) + statement_run(&unpark_org, args, NULL));
 }
 
 bool

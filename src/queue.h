@@ -62,6 +62,11 @@ typedef struct Failure
 /* Somebody waits for an answer: before all that only moves data. */
 #define INQUIRY_PRIORITY	1000000
 
+/*
+ * Jobs of one org that run at once.  Its rate budget is kept busy by fewer, and
+ * the rest of a lane's places is for others.
+ */
+#define MAX_ORG_JOBS		16
 /* SQL: whether job j only waits for its turn; the predicate of index job_claimable. */
 #define QUEUE_CLAIMABLE \
 	"j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL " \

@@ -30,12 +30,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/*
- * Jobs of one org that run at once.  Its rate budget is kept busy by fewer, and
- * the rest of a lane's places is for others.
- */
-#define MAX_ORG_JOBS	16
-
 /* So often a lane looks at the whole queue; see queue_turn.h. */
 #define LOOK_AT_ALL_MS	5000
 

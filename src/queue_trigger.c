@@ -86,7 +86,8 @@ sync_engine_run_changed(PG_FUNCTION_ARGS)
 }
 
 /*
- * let_in: the jobs that were parked because of one that ran.
+ * let_in: the jobs that were parked because of one that ran.  Two that end at the
+ * same time let in two.
  */
 static void
 let_in(const TriggerData *data, HeapTuple was)
@@ -95,7 +96,7 @@ let_in(const TriggerData *data, HeapTuple was)
 		"UPDATE sync_engine.job SET parked = NULL WHERE status = 'queued' AND org = $1 "
 		"AND ((parked = 'entity' AND (product, entity) = ($2, $3)) "
 		"  OR job_id = (SELECT job_id FROM sync_engine.job WHERE status = 'queued' AND org = $1 "
-		"    AND parked = 'org' ORDER BY priority DESC, turn, job_id LIMIT 1))",
+		"    AND parked = 'org' ORDER BY priority DESC, turn, job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED))",
 		3, {TEXTOID, TEXTOID, TEXTOID}
 	};
 	Datum		args[3] = {column(data, was, "org"), column(data, was, "product"), column(data, was, "entity")};
