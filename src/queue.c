@@ -196,11 +196,12 @@ queue_recover_orphans(int64 own_lane)
 int
 queue_free_stranded(void)
 {
-	/* its target ended in another lane while it joined */
+	/* its target ended in another lane while it joined, or was paused */
 	static Statement part = {
 		"UPDATE sync_engine.job j SET joined_job_id = NULL FROM sync_engine.job t "
+		"LEFT JOIN sync_engine.job c ON c.job_id = t.folded_into "
 		"WHERE j.status = 'queued' AND j.joined_job_id = t.job_id "
-		"AND t.status NOT IN ('queued', 'running', 'paused')",
+		"AND (t.status NOT IN ('queued', 'running') OR c.status = 'paused')",
 		0, {0}
 	};
 	static Statement part_from_lost = {

@@ -149,10 +149,11 @@ queue_cancel_waiting_jobs(int64 run_id)
 /* ---- Pause and resume ---------------------------------------------------- */
 
 /*
- * change_some: the runs that `find` finds are locked, `change` changes their jobs.
+ * change_some: the runs that `find` finds are locked, `change` changes their jobs,
+ * and `follow`, if given, what rests on them.
  */
 static bool
-change_some(Statement *find, Statement *change)
+change_some(Statement *find, Statement *change, Statement *follow)
 {
 	List	   *runs = ids(statement_run(find, NULL, NULL), CurrentMemoryContext);
 	Datum		args[1];
@@ -162,6 +163,8 @@ change_some(Statement *find, Statement *change)
 	args[0] = ids_array(runs);
 	lock_runs(args[0]);
 	(void) statement_run(change, args, NULL);
+	if (follow != NULL)
+		(void) statement_run(follow, args, NULL);
 	queue_settle_runs(args[0]);
 	return true;
 }
@@ -172,6 +175,18 @@ static Statement pause_jobs = {
 	"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
 	"AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
 	"AND NOT " CARRIER_IS_PAUSED,
+	1, {INT8ARRAYOID}
+};
+
+/*
+ * What has joined jobs of these runs that stand still now, or what comes along with
+ * them: if it is not to stand still itself it reads itself.
+ */
+static Statement part_from_paused = {
+	"UPDATE sync_engine.job q SET joined_job_id = NULL FROM sync_engine.job t "
+	"LEFT JOIN sync_engine.job c ON c.job_id = t.folded_into "
+	"WHERE t.run_id = ANY ($1) AND q.joined_job_id = t.job_id AND q.status = 'queued' "
+	"AND 'paused' IN (t.status, c.status)",
 	1, {INT8ARRAYOID}
 };
 
@@ -205,7 +220,7 @@ queue_pause_some(void)
 		0, {0}
 	};
 
-	return change_some(&find, &pause_jobs);
+	return change_some(&find, &pause_jobs, &part_from_paused);
 }
 
 bool
@@ -222,7 +237,7 @@ queue_resume_some(void)
 		1, {INT8ARRAYOID}
 	};
 
-	return change_some(&find, &resume_jobs);
+	return change_some(&find, &resume_jobs, NULL);
 }
 
 List *
@@ -254,5 +269,6 @@ queue_pause_job(int64 job_id, int64 epoch)
 		return;
 	run_ids = ids_array(ids(1, CurrentMemoryContext));
 	queue_fold_release(job_id);
+	(void) statement_run(&part_from_paused, &run_ids, NULL);
 	queue_settle_runs(run_ids);
 }
