@@ -88,7 +88,8 @@ extern int	queue_recover_orphans(int64 own_lane);
 
 /*
  * Puts right what an event that two lanes brought about at the same time can
- * leave: jobs that wait for something that has happened.
+ * leave: jobs that wait for something that has happened, runs whose jobs have all
+ * ended.
  */
 extern int	queue_free_stranded(void);
 

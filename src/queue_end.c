@@ -56,7 +56,7 @@ queue_settle_runs(Datum run_ids)
 	 * run is paused.
 	 */
 	static Statement settle = {
-		"UPDATE sync_engine.run r SET status = s.status, "
+		"WITH settled AS (UPDATE sync_engine.run r SET status = s.status, "
 		"  finished_at = CASE WHEN s.unfinished = 0 THEN clock_timestamp() END "
 		"FROM (SELECT run_id, unfinished, CASE "
 		"    WHEN unfinished > 0 AND paused > 0 AND going = 0 THEN 'paused' WHEN unfinished > 0 THEN 'running' "
@@ -73,19 +73,15 @@ queue_settle_runs(Datum run_ids)
 		"      count(*) FILTER (WHERE j.status IN ('queued', 'running') AND j.folded_into IS NULL) going, "
 		"      count(*) FILTER (WHERE j.status IN ('queued', 'running', 'paused')) unfinished "
 		"    FROM unnest($1) u(run_id) LEFT JOIN sync_engine.job j USING (run_id) GROUP BY u.run_id) t) s "
-		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status",
-		1, {INT8ARRAYOID}
-	};
-	static Statement note_end = {
+		"WHERE r.run_id = s.run_id AND r.status IN ('running', 'paused') AND r.status <> s.status "
+		"RETURNING r.run_id, r.status, r.finished_at) "
 		"INSERT INTO sync_engine.activity (run_id, kind, status, detail, finished_at) "
-		"SELECT run_id, $2, 'succeeded', status, finished_at FROM sync_engine.run "
-		"WHERE run_id = ANY ($1) AND finished_at IS NOT NULL",
+		"SELECT run_id, $2, 'succeeded', status, finished_at FROM settled WHERE finished_at IS NOT NULL",
 		2, {INT8ARRAYOID, TEXTOID}
 	};
 	Datum		args[2] = {run_ids, CStringGetTextDatum(activity_update_status.kind)};
 
-	if (statement_run(&settle, args, NULL) > 0)
-		(void) statement_run(&note_end, args, NULL);
+	(void) statement_run(&settle, args, NULL);
 }
 
 void
