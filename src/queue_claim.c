@@ -341,7 +341,8 @@ decide(List *candidates)
 
 /*
  * carry_out_joins: what they would have brought along reads itself, or joins too.
- * Whether some do.  A job that takes over more urgent work is as urgent.
+ * Whether some do.  A job that takes over more urgent work is as urgent, unless it
+ * is in other hands just now: who claims waits for nobody.
  */
 static bool
 carry_out_joins(const Decisions *decisions)
@@ -354,8 +355,9 @@ carry_out_joins(const Decisions *decisions)
 	static Statement raise_target = {
 		"UPDATE sync_engine.job t SET priority = u.priority FROM (SELECT joined_job_id, max(priority) AS priority "
 		"  FROM sync_engine.job WHERE job_id = ANY ($1) GROUP BY joined_job_id) u "
-		"WHERE t.job_id = u.joined_job_id AND t.status = 'queued' AND t.priority < u.priority",
-		1, {INT8ARRAYOID}
+		"WHERE t.job_id = u.joined_job_id AND t.priority < u.priority AND t.job_id = ANY (ARRAY(SELECT job_id "
+		"  FROM sync_engine.job WHERE job_id = ANY ($2) AND status = 'queued' FOR NO KEY UPDATE SKIP LOCKED))",
+		2, {INT8ARRAYOID, INT8ARRAYOID}
 	};
 	Datum		args[2] = {int64_array(decisions->joined, decisions->n_joined),
 	int64_array(decisions->targets, decisions->n_joined)};
@@ -453,8 +455,9 @@ static void
 wake_postponed(void)
 {
 	static Statement wake = {
-		"UPDATE sync_engine.job SET not_before = '-infinity' "
-		"WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= clock_timestamp()",
+		"UPDATE sync_engine.job SET not_before = '-infinity' WHERE job_id = ANY (ARRAY(SELECT job_id "
+		"  FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity' "
+		"  AND not_before <= clock_timestamp() ORDER BY job_id FOR NO KEY UPDATE))",
 		0, {0}
 	};
 

@@ -79,7 +79,9 @@ ids_array(const List *list)
 }
 
 /*
- * lock_runs: before their jobs, in one order everywhere.
+ * lock_runs: before their jobs, in one order everywhere.  The jobs are then locked
+ * in the order of their ids, which is that of a claim, too: what comes along has a
+ * higher one than what brings it.
  */
 static void
 lock_runs(Datum run_ids)
@@ -129,7 +131,8 @@ queue_cancel_waiting_jobs(int64 run_id)
 	};
 	static Statement cancel_jobs = {
 		"UPDATE sync_engine.job SET status = 'cancelled', finished_at = clock_timestamp(), "
-		"  joined_job_id = NULL, parked = NULL WHERE run_id = $1 AND status IN ('queued', 'paused') "
+		"  joined_job_id = NULL, parked = NULL WHERE job_id = ANY (ARRAY(SELECT job_id FROM sync_engine.job "
+		"  WHERE run_id = $1 AND status IN ('queued', 'paused') ORDER BY job_id FOR NO KEY UPDATE)) "
 		"RETURNING job_id",
 		1, {INT8OID}
 	};
@@ -172,9 +175,10 @@ change_some(Statement *find, Statement *change, Statement *follow)
 /* Those of these runs (array of bigint) that a pause means. */
 static Statement pause_jobs = {
 	"UPDATE sync_engine.job q SET status = 'paused', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
-	"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
-	"AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
-	"AND NOT " CARRIER_IS_PAUSED,
+	"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.job_id = ANY (ARRAY(SELECT q.job_id "
+	"  FROM sync_engine.job q WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
+	"  AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
+	"  AND NOT " CARRIER_IS_PAUSED " ORDER BY q.job_id FOR NO KEY UPDATE))",
 	1, {INT8ARRAYOID}
 };
 
@@ -232,8 +236,9 @@ queue_resume_some(void)
 		0, {0}
 	};
 	static Statement resume_jobs = {
-		"UPDATE sync_engine.job j SET status = 'queued' WHERE j.run_id = ANY ($1) AND j.status = 'paused' "
-		"AND NOT " IS_PAUSED,
+		"UPDATE sync_engine.job SET status = 'queued' WHERE job_id = ANY (ARRAY(SELECT j.job_id "
+		"  FROM sync_engine.job j WHERE j.run_id = ANY ($1) AND j.status = 'paused' "
+		"  AND NOT " IS_PAUSED " ORDER BY j.job_id FOR NO KEY UPDATE))",
 		1, {INT8ARRAYOID}
 	};
 
