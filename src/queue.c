@@ -193,30 +193,6 @@ queue_recover_orphans(int64 own_lane)
 	return recovered;
 }
 
-/*
- * end_stranded_runs: of which two lanes ended the last two jobs at the same time,
- * one without knowing of the run when it began, for a job of it had only just
- * joined.  Who holds the run's lock is about to see to it.
- */
-static int
-end_stranded_runs(void)
-{
-	static Statement select_runs = {
-		"SELECT run_id FROM sync_engine.run r WHERE status IN ('running', 'paused') "
-		"AND NOT EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.run_id = r.run_id "
-		"  AND j.status IN ('queued', 'running', 'paused')) ORDER BY run_id FOR NO KEY UPDATE SKIP LOCKED",
-		0, {0}
-	};
-	uint64		n = statement_run(&select_runs, NULL, NULL);
-	int64	   *runs = palloc(sizeof(int64) * Max(n, 1));
-
-	for (uint64 i = 0; i < n; i++)
-		runs[i] = result_int64(i, 1, 0);
-	for (uint64 i = 0; i < n; i++)
-		queue_settle_run(runs[i]);
-	return (int) n;
-}
-
 int
 queue_free_stranded(void)
 {
@@ -254,7 +230,7 @@ queue_free_stranded(void)
 	Datum		args[1] = {Int32GetDatum(MAX_ORG_JOBS)};
 
 	return (int) (statement_run(&part, NULL, NULL) + statement_run(&part_from_lost, NULL, NULL) +
-				  statement_run(&unpark, NULL, NULL) + statement_run(&unpark_org, args, NULL)) + end_stranded_runs();
+				  statement_run(&unpark, NULL, NULL) + statement_run(&unpark_org, args, NULL));
 }
 
 bool

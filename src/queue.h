@@ -67,6 +67,7 @@ typedef struct Failure
  * the rest of a lane's places is for others.
  */
 #define MAX_ORG_JOBS		16
+
 /* SQL: whether job j only waits for its turn; the predicate of index job_claimable. */
 #define QUEUE_CLAIMABLE \
 	"j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL " \
@@ -88,8 +89,7 @@ extern int	queue_recover_orphans(int64 own_lane);
 
 /*
  * Puts right what an event that two lanes brought about at the same time can
- * leave: jobs that wait for something that has happened, runs whose jobs have all
- * ended.
+ * leave: jobs that wait for something that has happened.
  */
 extern int	queue_free_stranded(void);
 
