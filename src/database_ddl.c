@@ -311,7 +311,6 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 			ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver,
 			QueryCompletion *completion)
 {
-	ProcessUtility_hook_type run = previous_utility_hook != NULL ? previous_utility_hook : standard_ProcessUtility;
 	Node	   *statement = plan->utilityStmt;
 	const bool	missing_ok = false;
 
@@ -323,7 +322,7 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 		case T_RenameStmt:
 			break;
 		default:
-			run(plan, query, read_only_tree, context, params, environment, receiver, completion);
+			previous_utility_hook(plan, query, read_only_tree, context, params, environment, receiver, completion);
 			return;
 	}
 
@@ -335,7 +334,7 @@ run_utility(PlannedStmt *plan, const char *query, bool read_only_tree, ProcessUt
 		in_statement = !in_block;
 		if (OidIsValid(database) && !RecoveryInProgress())
 			clear_of_lanes(database, IsA(statement, DropdbStmt));
-		run(plan, query, read_only_tree, context, params, environment, receiver, completion);
+		previous_utility_hook(plan, query, read_only_tree, context, params, environment, receiver, completion);
 		if (IsA(statement, AlterDatabaseStmt) && opens_database(castNode(AlterDatabaseStmt, statement)))
 			note_change(get_database_oid(castNode(AlterDatabaseStmt, statement)->dbname, missing_ok))->wanted = true;
 	}
@@ -371,7 +370,7 @@ database_ddl_install_hooks(void)
 	previous_object_hook = object_access_hook;
 	object_access_hook = see_object;
 
-	previous_utility_hook = ProcessUtility_hook;
+	previous_utility_hook = ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = run_utility;
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
