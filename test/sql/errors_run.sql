@@ -45,9 +45,9 @@ SELECT * FROM sync_run('church', ARRAY['Persom']);
 \echo :SQLSTATE
 
 -- what the engine cannot read yet
-SELECT format('SELECT sync_start(%L, ARRAY[%L])', 'church', min(product || '.' || entity))
-FROM sync_engine.entity WHERE NOT ready
-\gexec
+SELECT min(product || '.' || entity) AS unready FROM sync_engine.entity WHERE NOT ready
+\gset
+SELECT sync_start('church', ARRAY[:'unready']);
 \echo :SQLSTATE
 
 -- modes and executions
