@@ -111,8 +111,18 @@ take_requests(void)
 	}
 }
 
+static bool
+cancel_step(Job *job, void *arg)
+{
+	Failure		failure = {"57014", "cancelled on request"};
+
+	job_end(job, "cancelled", &failure);
+	return true;
+}
+
 /*
- * cancel_runs: ends our jobs of these runs, and the jobs that nobody holds.
+ * cancel_runs: ends our jobs of these runs, and the jobs that nobody holds.  One
+ * that cannot be ended now is given back, and so ends later.
  */
 static void
 cancel_runs(List *runs)
@@ -126,10 +136,8 @@ cancel_runs(List *runs)
 
 		for (int i = 0; i < lane.n_jobs; i++)
 		{
-			Failure		failure = {"57014", "cancelled on request"};
-
 			if (lane.jobs[i]->claim.run_id == run_id && !lane.jobs[i]->over)
-				job_end(lane.jobs[i], "cancelled", &failure);
+				(void) lane_run_step(cancel_step, lane.jobs[i], NULL, &activity_sync_page);
 		}
 		if (!session_begin("cancelling a run"))
 			return;
@@ -139,27 +147,38 @@ cancel_runs(List *runs)
 }
 
 /*
- * pause_jobs: of ours; what comes along with one that goes on is left out of it.
+ * pause_step: what comes along with a job that goes on is left out of it.
+ */
+static bool
+pause_step(Job *job, void *arg)
+{
+	List	   *paused = arg;
+	ListCell   *cell;
+
+	foreach(cell, paused)
+	{
+		if (*(int64 *) lfirst(cell) == job->claim.job_id)
+		{
+			job_pause(job);
+			return true;
+		}
+	}
+	foreach(cell, paused)
+		fold_drop(job, *(int64 *) lfirst(cell), "it is paused");
+	return true;
+}
+
+/*
+ * pause_jobs: those of ours; one that cannot be paused now is given back, and is
+ * paused while it waits.
  */
 static void
 pause_jobs(List *paused)
 {
-	ListCell   *cell;
-
-	for (int i = 0; i < lane.n_jobs; i++)
+	for (int i = 0; i < lane.n_jobs && paused != NIL; i++)
 	{
-		Job		   *job = lane.jobs[i];
-
-		foreach(cell, paused)
-		{
-			if (!job->over && *(int64 *) lfirst(cell) == job->claim.job_id)
-				job_pause(job);
-		}
-		foreach(cell, paused)
-		{
-			if (!job->over)
-				fold_drop(job, *(int64 *) lfirst(cell), "it is paused");
-		}
+		if (!lane.jobs[i]->over)
+			(void) lane_run_step(pause_step, lane.jobs[i], paused, &activity_sync_page);
 	}
 }
 

@@ -117,6 +117,7 @@ lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, const Act
 {
 	volatile bool result = false;
 	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz outer = lane_slot->applying_since;	/* a step can be part of looking for work */
 
 	lane_leave_if_barred();
 	lane_slot->applying_job = job->claim.job_id;
@@ -124,7 +125,6 @@ lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, const Act
 	PG_TRY();
 	{
 		result = step(job, arg);
-		lane_slot->applying_since = 0;
 	}
 	PG_CATCH();
 	{
@@ -135,6 +135,8 @@ lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, const Act
 		handle_error(job, error, activity, timed_out);
 	}
 	PG_END_TRY();
+	lane_slot->applying_job = 0;
+	lane_slot->applying_since = outer;
 	suspect_let_go();
 	http_drive(lane.client);
 	return result;
