@@ -60,6 +60,20 @@ for my $case ([ 'cancel', 'sync_cancel(%d)', 'cancelled' ], [ 'pause', 'sync_pau
 }
 is_complete($node, 'org1', 'after that', 'Person');
 
+# ---- Whoever joined a run that is paused reads by itself ----------------------
+
+my $paused = starts_to_hang('org2');
+my $joined = start_sync($node, 'org2', ['Person']);
+wait_for(sub { safe_psql($node, "SELECT joined_run_id FROM sync_jobs WHERE run_id = $joined") eq $paused }, $soon_s, 'a second run joins');
+safe_psql($node, "SELECT sync_pause(run_id => $paused)");
+wait_for(sub { run_status($paused) eq 'paused' }, $soon_s, 'the first one is paused');
+$simulator->post('fault/clear');
+run_ends($node, $joined, 'succeeded', $soon_s, 'the second one is not');
+is(safe_psql($node, "SELECT joined_run_id IS NULL FROM sync_jobs WHERE run_id = $joined"), 't', 'for it has read by itself');
+is(run_status($paused), 'paused', 'the first one still is');
+safe_psql($node, "SELECT sync_resume(run_id => $paused)");
+run_ends($node, $paused, 'succeeded', $soon_s, 'until it is resumed');
+
 ok($simulator->stop, 'the simulator stops as it should');
 
 done_testing();
