@@ -221,7 +221,7 @@ end_joined(int64 job_id, const char *status)
 		"UPDATE sync_engine.job j SET status = s.status, started_at = s.started_at, "
 		"  finished_at = s.finished_at, pages = s.pages, requests = s.requests, fetched = s.fetched, "
 		"  inserted = s.inserted, updated = s.updated, unchanged = s.unchanged, deleted = s.deleted, "
-		"  dead_lettered = s.dead_lettered "
+		"  dead_lettered = s.dead_lettered, error = s.error, sqlstate = s.sqlstate, hint = s.hint "
 		"FROM sync_engine.job s WHERE s.job_id = $1 AND j.joined_job_id = $1 AND j.status = 'queued' "
 		"RETURNING j.job_id, j.run_id",
 		1, {INT8OID}

@@ -74,6 +74,16 @@ is(run_status($paused), 'paused', 'the first one still is');
 safe_psql($node, "SELECT sync_resume(run_id => $paused)");
 run_ends($node, $paused, 'succeeded', $soon_s, 'until it is resumed');
 
+# ---- What is shared is all of the result -------------------------------------
+
+$simulator->post('fault', path => '/people/v2/people', org => 'org3', kind => 'truncated_list', count => 0, skip => 3);
+my ($first, $second) = map { start_sync($node, 'org3', ['Person']) } 1 .. 2;
+run_ends($node, $_, 'partial', 2 * $soon_s, 'a list that ends early') for $first, $second;
+is(safe_psql($node, "SELECT joined_run_id FROM sync_jobs WHERE run_id = $second"), $first, 'one shared the result of the other');
+is(safe_psql($node, "SELECT count(DISTINCT (error, sqlstate, hint)) || ' ' || count(error) FROM sync_jobs WHERE run_id IN ($first, $second)"),
+	'1 2', 'and says the same of it');
+$simulator->post('fault/clear');
+
 ok($simulator->stop, 'the simulator stops as it should');
 
 done_testing();
