@@ -38,10 +38,10 @@ sub starts_to_hang
 # The lane that holds the job never leaves, for another organisation's is there, too.
 my $other = starts_to_hang('org4');
 
-for my $case ([ 'cancel', 'sync_cancel(%d)', 'cancelled' ], [ 'pause', 'sync_pause(run_id => %d)', 'paused' ])
+for my $case ([ 'cancel', 'org1', 'sync_cancel(%d)', 'cancelled' ], [ 'pause', 'org2', 'sync_pause(run_id => %d)', 'paused' ])
 {
-	my ($wish, $call, $status) = @$case;
-	my $run = starts_to_hang('org1');
+	my ($wish, $org, $call, $status) = @$case;
+	my $run = starts_to_hang($org);
 	my $session = background_psql($node);
 	my $tries = () = server_log($node) =~ /lock timeout/g;
 
@@ -58,7 +58,7 @@ for my $case ([ 'cancel', 'sync_cancel(%d)', 'cancelled' ], [ 'pause', 'sync_pau
 		run_ends($node, $other, 'succeeded', $soon_s, 'the other one was not disturbed');
 	}
 }
-is_complete($node, 'org1', 'after that', 'Person');
+is_complete($node, 'org2', 'after that', 'Person');
 
 # ---- Whoever joined a run that is paused reads by itself ----------------------
 
