@@ -13,6 +13,7 @@ SQL_PIECES = \
 	sql/11_state_triggers.sql \
 	sql/20_manifest.sql \
 	sql/21_manifest_data.sql \
+	sql/22_manifest_merged.sql \
 	sql/30_functions.sql \
 	sql/35_manifest_functions.sql \
 	sql/36_discovery.sql \

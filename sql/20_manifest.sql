@@ -5,7 +5,8 @@
 -- from whoever runs it.  Of each column the first value that is not NULL counts:
 -- the user's, the discovered, the built-in.  So an override says only what it
 -- changes, and neither a dump nor a new release of the extension loses it.
--- The engine reads nothing but the views at the end, one row per thing.
+-- The views at the end put them together, one row per thing; the engine reads tables
+-- that hold what the views say (22_manifest_merged.sql).
 
 CREATE TABLE sync_engine.manifest_product (
 	product text NOT NULL CHECK (product ~ '^[a-z][a-z0-9_]*$'),
@@ -120,18 +121,18 @@ SELECT pg_catalog.pg_extension_config_dump('sync_engine.manifest_relationship', 
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.manifest_edge', $$WHERE source <> 'builtin'$$);
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.manifest_include', $$WHERE source <> 'builtin'$$);
 
-CREATE VIEW sync_engine.product WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_product WITH (security_invoker = true) AS
 SELECT k.product, coalesce(u.base_path, d.base_path, b.base_path) AS base_path,
 	coalesce(u.api_version, d.api_version, b.api_version) AS api_version
 FROM (SELECT DISTINCT product FROM sync_engine.manifest_product) k
 LEFT JOIN sync_engine.manifest_product u ON u.product = k.product AND u.source = 'user'
 LEFT JOIN sync_engine.manifest_product d ON d.product = k.product AND d.source = 'discovered'
 LEFT JOIN sync_engine.manifest_product b ON b.product = k.product AND b.source = 'builtin';
-COMMENT ON VIEW sync_engine.product IS 'Products as the manifest has them, all sources together';
+COMMENT ON VIEW sync_engine.merged_product IS 'Products as the manifest has them, all sources together';
 
 -- keyset_key: what its list is read by; own_strategy: how it is read unless it
 -- comes with its parent's pages.
-CREATE VIEW sync_engine.entity WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_entity WITH (security_invoker = true) AS
 SELECT s.*, k.keyset_key, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
 		WHEN k.keyset_key IS NOT NULL THEN 'keyset' WHEN s.strategy = 'include' THEN 'full_scan'
 		ELSE s.strategy END AS own_strategy
@@ -167,9 +168,9 @@ FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
 	THEN CASE WHEN 'updated_at' = ANY (s.order_keys) AND 'updated_at' = ANY (s.where_keys) THEN 'updated_at'
 		WHEN 'created_at' = ANY (s.order_keys) AND 'created_at' = ANY (s.where_keys) THEN 'created_at' END
 	END AS keyset_key) k;
-COMMENT ON VIEW sync_engine.entity IS 'Entities as the manifest has them, all sources together; ready = it can be synced';
+COMMENT ON VIEW sync_engine.merged_entity IS 'Entities as the manifest has them, all sources together; ready = it can be synced';
 
-CREATE VIEW sync_engine.attribute WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_attribute WITH (security_invoker = true) AS
 SELECT k.product, k.entity, k.attribute, coalesce(u.type, d.type, b.type, 'string') AS type,
 	row_number() OVER (PARTITION BY k.product, k.entity
 		ORDER BY coalesce(u.position, d.position, b.position), k.attribute)::int AS position,
@@ -183,9 +184,9 @@ LEFT JOIN sync_engine.manifest_attribute d
 	ON (d.product, d.entity, d.attribute) = (k.product, k.entity, k.attribute) AND d.source = 'discovered'
 LEFT JOIN sync_engine.manifest_attribute b
 	ON (b.product, b.entity, b.attribute) = (k.product, k.entity, k.attribute) AND b.source = 'builtin';
-COMMENT ON VIEW sync_engine.attribute IS 'Attributes as the manifest has them, all sources together; those without a position come last';
+COMMENT ON VIEW sync_engine.merged_attribute IS 'Attributes as the manifest has them, all sources together; those without a position come last';
 
-CREATE VIEW sync_engine.relationship WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_relationship WITH (security_invoker = true) AS
 SELECT k.product, k.entity, k.relationship, coalesce(u.target, d.target, b.target) AS target,
 	coalesce(u.many, d.many, b.many, false) AS many,
 	coalesce(u.polymorphic, d.polymorphic, b.polymorphic, false) AS polymorphic,
@@ -198,9 +199,9 @@ LEFT JOIN sync_engine.manifest_relationship d
 	ON (d.product, d.entity, d.relationship) = (k.product, k.entity, k.relationship) AND d.source = 'discovered'
 LEFT JOIN sync_engine.manifest_relationship b
 	ON (b.product, b.entity, b.relationship) = (k.product, k.entity, k.relationship) AND b.source = 'builtin';
-COMMENT ON VIEW sync_engine.relationship IS 'Relationships as the manifest has them, all sources together';
+COMMENT ON VIEW sync_engine.merged_relationship IS 'Relationships as the manifest has them, all sources together';
 
-CREATE VIEW sync_engine.edge WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_edge WITH (security_invoker = true) AS
 SELECT e.product, e.entity, e.parent, e.kind, coalesce(e.rank, CASE e.kind WHEN 'hard' THEN 0 ELSE 2 END) AS rank
 FROM (SELECT k.product, k.entity, k.parent, coalesce(u.kind, d.kind, b.kind, 'soft') AS kind,
 		coalesce(u.rank, d.rank, b.rank) AS rank
@@ -212,9 +213,9 @@ FROM (SELECT k.product, k.entity, k.parent, coalesce(u.kind, d.kind, b.kind, 'so
 	LEFT JOIN sync_engine.manifest_edge b
 		ON (b.product, b.entity, b.parent) = (k.product, k.entity, k.parent) AND b.source = 'builtin') e
 WHERE e.kind <> 'none';
-COMMENT ON VIEW sync_engine.edge IS 'Edges of the dependency graph as the manifest has them, all sources together';
+COMMENT ON VIEW sync_engine.merged_edge IS 'Edges of the dependency graph as the manifest has them, all sources together';
 
-CREATE VIEW sync_engine.include WITH (security_invoker = true) AS
+CREATE VIEW sync_engine.merged_include WITH (security_invoker = true) AS
 SELECT k.product, k.parent, k.include, coalesce(u.entity, d.entity, b.entity) AS entity,
 	coalesce(u.complete, d.complete, b.complete, false) AS complete
 FROM (SELECT DISTINCT product, parent, include FROM sync_engine.manifest_include) k
@@ -224,10 +225,11 @@ LEFT JOIN sync_engine.manifest_include d
 	ON (d.product, d.parent, d.include) = (k.product, k.parent, k.include) AND d.source = 'discovered'
 LEFT JOIN sync_engine.manifest_include b
 	ON (b.product, b.parent, b.include) = (k.product, k.parent, k.include) AND b.source = 'builtin';
-COMMENT ON VIEW sync_engine.include IS 'Includes as the manifest has them, all sources together';
+COMMENT ON VIEW sync_engine.merged_include IS 'Includes as the manifest has them, all sources together';
 
-GRANT SELECT ON sync_engine.manifest_include, sync_engine.product, sync_engine.entity, sync_engine.attribute,
-	sync_engine.relationship, sync_engine.edge, sync_engine.include TO pg_monitor;
+GRANT SELECT ON sync_engine.manifest_include, sync_engine.merged_product, sync_engine.merged_entity,
+	sync_engine.merged_attribute, sync_engine.merged_relationship, sync_engine.merged_edge,
+	sync_engine.merged_include TO pg_monitor;
 
 -- manifest_add: one built-in entity with its attributes [name, type, flags ...],
 -- relationships [name, target, one|many, flags ...], edges [parent, kind, rank]

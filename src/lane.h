@@ -19,6 +19,9 @@
 #define ERROR_RETRY_MS		1000
 #define CONFLICT_RETRY_MS	200
 
+/* So often a lane looks whether events that it was not told of left something behind. */
+#define SWEEP_MS			5000
+
 typedef struct Lane
 {
 	int64		number;

@@ -26,9 +26,6 @@
 /* Runs are planned for so long in one turn, so that a burst does not stop the loop. */
 #define PLANNING_MS		20
 
-/* So often a lane looks whether events that it was not told of left something behind. */
-#define SWEEP_MS		5000
-
 /* A lane with fewer jobs than these is not helped by another: they bring it no work. */
 #define BUSY_JOBS		64
 
@@ -232,7 +229,7 @@ grant_wishes(const QueueWishes *wishes)
  * another.  Whether some are left.
  */
 static bool
-plan_runs(void)
+plan_runs(bool pauses)
 {
 	TimestampTz begun = GetCurrentTimestamp();
 	volatile bool planned = true;
@@ -244,7 +241,7 @@ plan_runs(void)
 		{
 			if (session_begin("planning a run"))
 			{
-				planned = planner_plan_next_run();
+				planned = planner_plan_next_run(pauses);
 				session_commit(durable);
 			}
 			else
@@ -286,7 +283,6 @@ claim_jobs(bool one_round)
 	MemoryContextSwitchTo(lane.context);
 	claimed = queue_claim(lane.number, places, one_round, &contended);
 	lane_slot->saturated = list_length(claimed) == places && queue_has_claimable();
-	lane.next_look = queue_next_due();
 	session_commit(durable);
 	MemoryContextSwitchTo(lane.context);
 
@@ -300,39 +296,48 @@ claim_jobs(bool one_round)
 		shmem_wake_launcher();
 	}
 	start_jobs(claimed);
+
+	if (!session_begin("looking ahead"))
+		return;
+	lane.next_look = Min(lane.next_look, queue_next_due());
+	session_commit(durable);
 }
 
 /*
- * find_work: whoever called wants to be heard at once; the rest is looked at now
- * and then.
+ * find_work: what there is to do is asked in one statement; somebody waits for the
+ * first request of a lane that has just been started.
  */
 static void
 find_work(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		sweeps = now >= lane.next_sweep;
+	bool		unplanned = false;
 	bool		durable = true;
+	QueueWishes wishes;
+
+	if (!session_begin("looking for work"))
+		lane_leave_to_another();
+	queue_look_at_wishes(lane.number, &wishes);
+	if (wishes.others && (lane.called || sweeps))
+		(void) queue_recover_orphans(lane.number);
+	if (wishes.due)
+		queue_wake_postponed();
+	if (sweeps)
+		(void) queue_free_stranded();
+	session_commit(durable);
 
 	if (lane.called || sweeps)
-	{
-		QueueWishes wishes;
-
-		if (!session_begin("looking for work"))
-			lane_leave_to_another();
-		(void) queue_recover_orphans(lane.number);
-		if (sweeps)
-			(void) queue_free_stranded();
-		queue_look_at_wishes(&wishes);
-		session_commit(durable);
-		lane.called = false;
-		if (sweeps)
-		{
-			history_trim();
-			lane.next_sweep = TimestampTzPlusMilliseconds(now, SWEEP_MS);
-		}
 		grant_wishes(&wishes);
+	lane.called = false;
+	if (sweeps)
+	{
+		history_trim();
+		lane.next_sweep = TimestampTzPlusMilliseconds(now, SWEEP_MS);
 	}
-	claim_jobs(plan_runs());
+	if (wishes.plan)
+		unplanned = plan_runs(wishes.pause);
+	claim_jobs(unplanned);
 }
 
 void
@@ -345,10 +350,7 @@ lane_find_work(void)
 	lane_slot->applying_since = GetCurrentTimestamp();
 	PG_TRY();
 	{
-		TimestampTz before = lane.next_look;
-
 		find_work();
-		lane.next_look = Min(lane.next_look, before);
 		lane_slot->applying_since = 0;
 	}
 	PG_CATCH();

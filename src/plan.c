@@ -113,7 +113,7 @@ load_edges(SyncPlan *plan, List *names, bool soft_edges)
 		1, {TEXTARRAYOID}
 	};
 	Datum		args[1] = {entity_names_array(names)};
-	uint64		n = statement_run(&select_edges, args, NULL);
+	uint64		n = plan->n > 1 ? statement_run(&select_edges, args, NULL) : 0;
 
 	plan->edges = palloc(sizeof(DepEdge) * Max(n, 1));
 	plan->skips = palloc(sizeof(bool) * Max(n, 1));

@@ -38,17 +38,24 @@ typedef struct Run
 static int64 planned_run = 0;
 static const Activity *planned_step = NULL;
 
+/*
+ * record_steps: the steps of a run that was planned.
+ */
 static void
-record_activity(int64 run_id, const char *detail)
+record_steps(int64 run_id, const char *manifest, const char *graph, const char *jobs)
 {
-	static Statement insert_activity = {
+	static Statement insert_activities = {
 		"INSERT INTO sync_engine.activity (run_id, kind, status, attempts, detail, finished_at) "
-		"SELECT run_id, $2, 'succeeded', attempts + 1, $3, clock_timestamp() FROM sync_engine.run WHERE run_id = $1",
-		3, {INT8OID, TEXTOID, TEXTOID}
+		"SELECT run_id, u.kind, 'succeeded', attempts + 1, u.detail, clock_timestamp() "
+		"FROM sync_engine.run, (VALUES ($2, $5), ($3, $6), ($4, $7)) u(kind, detail) WHERE run_id = $1",
+		7, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	Datum		args[3] = {Int64GetDatum(run_id), CStringGetTextDatum(planned_step->kind), CStringGetTextDatum(detail)};
+	Datum		args[7] = {Int64GetDatum(run_id),
+		CStringGetTextDatum(activity_load_manifest.kind), CStringGetTextDatum(activity_build_dependency_graph.kind),
+		CStringGetTextDatum(activity_create_jobs.kind), CStringGetTextDatum(manifest), CStringGetTextDatum(graph),
+	CStringGetTextDatum(jobs)};
 
-	(void) statement_run(&insert_activity, args, NULL);
+	(void) statement_run(&insert_activities, args, NULL);
 }
 
 /*
@@ -198,16 +205,12 @@ plan_run(Run *run, List *names)
 	bool	   *resumed = palloc0(sizeof(bool) * Max(plan->n, 1));
 	int64		previous = 0;	/* sequential: the job to wait for */
 
-	record_activity(run->run_id, psprintf("%d entities", plan->n));
 	planned_step = &activity_build_dependency_graph;
 	if (plan->problem != NULL)
 	{
 		fail_run(run->run_id, plan->problem, "55000");
 		return;
 	}
-	record_activity(run->run_id,
-					psprintf("%d waves, %d soft edges dropped, %d entities come with another's pages",
-							 plan->graph->n_waves, plan->graph->n_dropped, count_folded(plan)));
 	planned_step = &activity_create_jobs;
 	start_run(run, plan->n);
 	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
@@ -245,17 +248,15 @@ plan_run(Run *run, List *names)
 			insert_dependency(jobs[number], previous, false);
 		previous = jobs[number];
 	}
-	record_activity(run->run_id, psprintf("%d jobs", plan->n));
+	record_steps(run->run_id, psprintf("%d entities", plan->n),
+				 psprintf("%d waves, %d soft edges dropped, %d entities come with another's pages",
+						  plan->graph->n_waves, plan->graph->n_dropped, count_folded(plan)),
+				 psprintf("%d jobs", plan->n));
 }
 
 bool
-planner_plan_next_run(void)
+planner_plan_next_run(bool pauses)
 {
-	static Statement wake = {
-		"UPDATE sync_engine.run SET not_before = '-infinity' "
-		"WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= clock_timestamp()",
-		0, {0}
-	};
 	static Statement next_run = {
 		"SELECT run_id, kind, org, mode, execution, priority, entities, retry_of FROM sync_engine.run r "
 		"WHERE status = 'queued' AND not_before = '-infinity' "
@@ -270,7 +271,6 @@ planner_plan_next_run(void)
 	List	   *names = NIL;
 
 	planned_run = 0;
-	(void) statement_run(&wake, NULL, NULL);
 	if (statement_run(&next_run, NULL, NULL) == 0)
 		return false;
 	run.run_id = result_int64(0, 1, 0);
@@ -290,7 +290,8 @@ planner_plan_next_run(void)
 	if (strcmp(run.kind, "sync") == 0)
 	{
 		plan_run(&run, names);
-		queue_pause_planned(run.run_id);
+		if (pauses)
+			queue_pause_planned(run.run_id);
 	}
 	else
 		plan_inquiries(&run, names);

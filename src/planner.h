@@ -14,9 +14,9 @@
 /*
  * Plans the next queued run: pulls in missing parents, sorts the entities by
  * the dependency graph, makes the jobs.  Within a transaction of a lane.
- * False if no run is queued.
+ * pauses: some of them may have to stand still.  False if no run is queued.
  */
-extern bool planner_plan_next_run(void);
+extern bool planner_plan_next_run(bool pauses);
 
 /*
  * After an error in that, in a transaction of its own: the run is planned again

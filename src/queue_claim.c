@@ -412,11 +412,13 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		"  error = NULL, started_at = coalesce(started_at, clock_timestamp()) "
 		"WHERE job_id = ANY ($2) RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
 		"  fetched, requests, expected, attempts, suspect, "
-		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id)",
+		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id), "
+		"  EXISTS (SELECT 1 FROM sync_engine.job f WHERE f.folded_into = job.job_id)",
 		2, {INT8OID, INT8ARRAYOID}
 	};
 	Datum		args[2] = {Int64GetDatum(lane), int64_array(decisions->claimed, decisions->n_claimed)};
 	List	   *claimed = NIL;
+	bool		bring_others = false;
 	uint64		rows;
 	MemoryContext old;
 
@@ -441,27 +443,13 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		job->attempts = (int) result_int64(row, 11, 0);
 		job->suspect = result_bool(row, 12);
 		job->everything = result_bool(row, 13);
+		bring_others = bring_others || result_bool(row, 14);
 		claimed = lappend(claimed, job);
 	}
 	MemoryContextSwitchTo(old);
-	queue_fold_claim(lane, claimed);
+	if (bring_others)
+		queue_fold_claim(lane, claimed);
 	return in_order(claimed, decisions);
-}
-
-/*
- * wake_postponed: those whose time has come.
- */
-static void
-wake_postponed(void)
-{
-	static Statement wake = {
-		"UPDATE sync_engine.job SET not_before = '-infinity' WHERE job_id = ANY (ARRAY(SELECT job_id "
-		"  FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity' "
-		"  AND not_before <= clock_timestamp() ORDER BY job_id FOR NO KEY UPDATE))",
-		0, {0}
-	};
-
-	(void) statement_run(&wake, NULL, NULL);
 }
 
 List *
@@ -474,7 +462,6 @@ queue_claim(int64 lane, int places, bool one_round, bool *contended)
 	bool		again = places > 0;
 
 	*contended = false;
-	wake_postponed();
 	MemoryContextSwitchTo(scratch);
 	while (again)
 	{

@@ -33,18 +33,46 @@
 	"EXISTS (SELECT 1 FROM sync_engine.job c, LATERAL (SELECT c.*) j WHERE c.job_id = q.folded_into AND " IS_PAUSED ")"
 
 void
-queue_look_at_wishes(QueueWishes *wishes)
+queue_look_at_wishes(int64 own_lane, QueueWishes *wishes)
 {
 	static Statement select_any = {
 		"SELECT EXISTS (SELECT FROM sync_engine.cancel_request), EXISTS (SELECT FROM sync_engine.pause), "
-		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'paused')",
-		0, {0}
+		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'paused'), "
+		"  EXISTS (SELECT FROM sync_engine.run WHERE status = 'queued' AND not_before = '-infinity'), "
+		"  EXISTS (SELECT FROM sync_engine.run WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= now()) "
+		"  OR EXISTS (SELECT FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= now()), "
+		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'running' AND lane <> $1)",
+		1, {INT8OID}
 	};
+	Datum		args[1] = {Int64GetDatum(own_lane)};
 
-	(void) statement_run(&select_any, NULL, NULL);
+	(void) statement_run(&select_any, args, NULL);
 	wishes->cancel = result_bool(0, 1);
 	wishes->pause = result_bool(0, 2);
 	wishes->resume = result_bool(0, 3);
+	wishes->due = result_bool(0, 5);
+	wishes->plan = result_bool(0, 4) || wishes->due;
+	wishes->others = result_bool(0, 6);
+}
+
+void
+queue_wake_postponed(void)
+{
+	static Statement wake_runs = {
+		"UPDATE sync_engine.run SET not_before = '-infinity' WHERE run_id = ANY (ARRAY(SELECT run_id "
+		"  FROM sync_engine.run WHERE status = 'queued' AND not_before > '-infinity' "
+		"  AND not_before <= clock_timestamp() ORDER BY run_id FOR NO KEY UPDATE SKIP LOCKED))",
+		0, {0}
+	};
+	static Statement wake_jobs = {
+		"UPDATE sync_engine.job SET not_before = '-infinity' WHERE job_id = ANY (ARRAY(SELECT job_id "
+		"  FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity' "
+		"  AND not_before <= clock_timestamp() ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED))",
+		0, {0}
+	};
+
+	(void) statement_run(&wake_runs, NULL, NULL);
+	(void) statement_run(&wake_jobs, NULL, NULL);
 }
 
 /*
@@ -197,12 +225,8 @@ static Statement part_from_paused = {
 void
 queue_pause_planned(int64 run_id)
 {
-	QueueWishes wishes;
 	Datum		args[1];
 
-	queue_look_at_wishes(&wishes);
-	if (!wishes.pause)
-		return;
 	args[0] = int64_array(&run_id, 1);
 	(void) statement_run(&pause_jobs, args, NULL);
 	queue_settle_runs(args[0]);

@@ -17,15 +17,21 @@
 
 #include "nodes/pg_list.h"
 
-/* What there is to do; nothing is the rule, and costs one statement. */
+/* What there is to do beside claiming; nothing is the rule, and costs one statement. */
 typedef struct QueueWishes
 {
 	bool		cancel;			/* somebody wants runs cancelled */
 	bool		pause;			/* something is to stand still */
 	bool		resume;			/* something does, and may have to no longer */
+	bool		plan;			/* runs are queued */
+	bool		due;			/* the time of postponed runs or jobs has come */
+	bool		others;			/* other lanes hold jobs, if they are still there */
 } QueueWishes;
 
-extern void queue_look_at_wishes(QueueWishes *wishes);
+extern void queue_look_at_wishes(int64 own_lane, QueueWishes *wishes);
+
+/* Runs and jobs whose time has come wait no longer for it. */
+extern void queue_wake_postponed(void);
 
 /* Runs to be cancelled that have not ended (list of int64 *). */
 extern List *queue_runs_to_cancel(void);
@@ -40,7 +46,7 @@ extern void queue_cancel_waiting_jobs(int64 run_id);
 extern bool queue_pause_some(void);
 extern bool queue_resume_some(void);
 
-/* The same for the jobs of a run that has just been planned. */
+/* The same for the jobs of a run that has just been planned, while there are pauses. */
 extern void queue_pause_planned(int64 run_id);
 
 /* Jobs of a lane that are to pause, those that come along too (list of int64 *). */

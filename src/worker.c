@@ -333,6 +333,7 @@ sync_engine_lane_main(Datum arg)
 	lane.look_for_work = true;
 	lane.called = true;
 	lane.next_look = DT_NOEND;
+	lane.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_MS);
 
 	for (;;)
 	{

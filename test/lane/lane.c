@@ -130,7 +130,7 @@ lane_plan(PG_FUNCTION_ARGS)
 	bool		planned;
 
 	enter(&scope);
-	planned = planner_plan_next_run();
+	planned = planner_plan_next_run(true);
 	leave(&scope);
 	PG_RETURN_BOOL(planned);
 }
@@ -160,6 +160,7 @@ claim(int64 lane, int places, bool one_round)
 	bool		contended;
 
 	enter(&scope);
+	queue_wake_postponed();
 	foreach(cell, queue_claim(lane, places, one_round, &contended))
 	{
 		ClaimedJob *job = lfirst(cell);

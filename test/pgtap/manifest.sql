@@ -487,5 +487,44 @@ FROM unnest(ARRAY['sync_entity_capabilities', 'sync_entity_relationships', 'sync
 	(VALUES ('Persn', '42704', 'entity "Persn" does not exist'), ('Note2', '42704', 'entity "Note2" does not exist'),
 		('TagGroup', '42P08', 'entity "TagGroup" is ambiguous')) AS v (name, sqlstate, message);
 
+-- ---- what the engine reads is what the sources say ---------------------------
+
+-- in_step: what differs between a table and the view that it holds.
+CREATE FUNCTION pg_temp.in_step() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	thing text;
+BEGIN
+	FOREACH thing IN ARRAY ARRAY['product', 'entity', 'attribute', 'relationship', 'edge', 'include'] LOOP
+		RETURN QUERY EXECUTE format('SELECT %L || '' '' || r::text FROM (
+			(TABLE sync_engine.%1$I EXCEPT ALL TABLE sync_engine.merged_%1$s)
+			UNION ALL (TABLE sync_engine.merged_%1$s EXCEPT ALL TABLE sync_engine.%1$I)) r', thing);
+	END LOOP;
+END $$;
+
+SELECT is_empty('SELECT pg_temp.in_step()', 'the tables that the engine reads hold what the sources say');
+INSERT INTO sync_engine.manifest_product (product, api_version) VALUES ('people', '2024-09-12'), ('gadgets', NULL);
+INSERT INTO sync_engine.manifest_entity (product, entity, path) VALUES ('people', 'Gadget', '/people/v2/gadgets'),
+	('people', 'Person', '/people/v2/persons');
+INSERT INTO sync_engine.manifest_attribute (product, entity, attribute, type, position) VALUES ('people', 'Person', 'shoe_size', 'integer', 1),
+	('people', 'Gadget', 'name', 'string', NULL);
+INSERT INTO sync_engine.manifest_relationship (product, entity, relationship, target) VALUES ('people', 'Gadget', 'owner', 'Person');
+INSERT INTO sync_engine.manifest_edge (product, entity, parent, kind) VALUES ('people', 'Gadget', 'Person', 'soft'),
+	('people', 'Email', 'Person', 'none');
+INSERT INTO sync_engine.manifest_include (product, parent, include, entity) VALUES ('people', 'Person', 'gadgets', 'Gadget');
+SELECT is_empty('SELECT pg_temp.in_step()', 'after what a user adds');
+SELECT is((SELECT path FROM sync_engine.entity WHERE (product, entity) = ('people', 'Person')), '/people/v2/persons', 'which counts');
+UPDATE sync_engine.manifest_entity SET entity = 'Widget' WHERE entity = 'Gadget';
+UPDATE sync_engine.manifest_attribute SET entity = 'Widget', type = 'json' WHERE entity = 'Gadget';
+SELECT is_empty('SELECT pg_temp.in_step()', 'after a change of a key');
+SELECT is((SELECT count(*) FROM sync_engine.entity WHERE entity = 'Gadget'), 0::bigint, 'which takes the old one away');
+DELETE FROM sync_engine.manifest_entity WHERE source = 'user';
+DELETE FROM sync_engine.manifest_edge WHERE source = 'user';
+DELETE FROM sync_engine.manifest_attribute WHERE source = 'user';
+DELETE FROM sync_engine.manifest_relationship WHERE source = 'user';
+DELETE FROM sync_engine.manifest_include WHERE source = 'user';
+DELETE FROM sync_engine.manifest_product WHERE source = 'user';
+SELECT is_empty('SELECT pg_temp.in_step()', 'after all of it is taken back');
+SELECT is((SELECT count(*) FROM sync_engine.entity), 256::bigint, 'and it is as it was');
+
 SELECT * FROM finish();
 ROLLBACK;

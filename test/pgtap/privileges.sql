@@ -1,7 +1,7 @@
 -- Who may do what with the objects of the extension: nobody anything, but for
 -- the owner, and pg_monitor to watch.
 BEGIN;
-SELECT plan(26);
+SELECT plan(27);
 
 -- Every object of the extension, with the words that error messages use.
 CREATE TEMP TABLE member AS
@@ -79,6 +79,7 @@ SELECT set_eq(
 		'sync_manifest_analysis'],
 	'and calls only what the views call, and what explains the manifest');
 
+INSERT INTO sync_engine.org (org, base_url) VALUES ('church', 'https://api.planningcenteronline.com');
 CREATE ROLE watcher IN ROLE pg_monitor;
 SET ROLE watcher;
 SELECT lives_ok('SELECT * FROM ' || call, 'somebody who watches can ask ' || call)
