@@ -16,12 +16,8 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/tableam.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "compat.h"
+#include "database_list.h"
 #include "guc.h"
 #include "launcher.h"
 #include "miscadmin.h"
@@ -33,7 +29,6 @@
 #include "storage/procarray.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* A lane that was lost is replaced at once, then after growing pauses. */
@@ -73,66 +68,6 @@ launcher_register(void)
 	snprintf(worker.bgw_name, BGW_MAXLEN, "sync_engine launcher");
 	snprintf(worker.bgw_type, BGW_MAXLEN, "sync_engine launcher");
 	RegisterBackgroundWorker(&worker);
-}
-
-/*
- * can_be_served: whether a lane can connect, and is to.  A template must be
- * there to be copied at any time; one that a DROP was interrupted in cannot be
- * connected to (its limit is below -1, which means none).
- */
-static bool
-can_be_served(Form_pg_database database)
-{
-	return database->datallowconn && !database->datistemplate && database->datconnlimit >= -1 &&
-		guc_database_is_served(NameStr(database->datname));
-}
-
-/*
- * list_databases: all that there are, or those that can be served.
- */
-static List *
-list_databases(bool any)
-{
-	MemoryContext context = CurrentMemoryContext;
-	List	   *databases = NIL;
-	Relation	relation;
-	TableScanDesc scan;
-	HeapTuple	tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	relation = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(relation, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-
-		if (any || can_be_served(database))
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
-
-			databases = lappend_oid(databases, database->oid);
-			MemoryContextSwitchTo(old);
-		}
-	}
-	table_endscan(scan);
-	table_close(relation, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-	return databases;
-}
-
-/*
- * is_listed: whether there is such a database, or one that can be served.
- */
-static bool
-is_listed(Oid database, bool any)
-{
-	List	   *databases = list_databases(any);
-	bool		listed = list_member_oid(databases, database);
-
-	list_free(databases);
-	return listed;
 }
 
 typedef enum LaneStart
@@ -328,9 +263,9 @@ serve(DatabaseSlot *database)
 		return database->next_due;
 	if (database->next_start > now)
 		return database->next_start;
-	if (!is_listed(database->database, served_only))
+	if (!database_is_listed(database->database, served_only))
 	{
-		if (!is_listed(database->database, any))
+		if (!database_is_listed(database->database, any))
 			shmem_forget_database(database->database);
 		return DT_NOEND;		/* whoever opens it wakes us */
 	}
@@ -463,7 +398,7 @@ reload_settings(void)
 	if (strcmp(names, guc_database_names) != 0)
 	{
 		list_free(unprobed);
-		unprobed = list_databases(served_only);
+		unprobed = database_list(served_only);
 	}
 	pfree(names);
 }
@@ -493,7 +428,7 @@ sync_engine_launcher_main(Datum arg)
 	before_shmem_exit(leave, (Datum) 0);
 	shared->launcher_procno = compat_my_procno();
 	free_unborn_lanes();
-	unprobed = list_databases(served_only);
+	unprobed = database_list(served_only);
 
 	while (!ShutdownRequestPending)
 	{
