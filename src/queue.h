@@ -115,6 +115,13 @@ extern char *queue_job_position(int64 job_id);
 extern void queue_lock_runs(int64 job_id);
 
 /*
+ * The same for these runs (array of bigint): in one order everywhere, and before their
+ * jobs, which are then locked in the order of their ids.  That is the order of a claim,
+ * too: what comes along has a higher id than what brings it.
+ */
+extern void queue_lock_run_rows(Datum run_ids);
+
+/*
  * Ends a claimed job, its followers and, with the last job, its run.  False
  * if the lease is lost.
  */

@@ -106,22 +106,6 @@ ids_array(const List *list)
 	return int64_array(values, n);
 }
 
-/*
- * lock_runs: before their jobs, in one order everywhere.  The jobs are then locked
- * in the order of their ids, which is that of a claim, too: what comes along has a
- * higher one than what brings it.
- */
-static void
-lock_runs(Datum run_ids)
-{
-	static Statement lock = {
-		"SELECT 1 FROM sync_engine.run WHERE run_id = ANY ($1) ORDER BY run_id FOR NO KEY UPDATE",
-		1, {INT8ARRAYOID}
-	};
-
-	(void) statement_run(&lock, &run_ids, NULL);
-}
-
 /* ---- Cancel -------------------------------------------------------------- */
 
 List *
@@ -168,7 +152,7 @@ queue_cancel_waiting_jobs(int64 run_id)
 	List	   *cancelled;
 	ListCell   *cell;
 
-	lock_runs(int64_array(&run_id, 1));
+	queue_lock_run_rows(int64_array(&run_id, 1));
 	if (statement_run(&cancel_unplanned, args, NULL) > 0)
 		return;
 	cancelled = ids(statement_run(&cancel_jobs, args, NULL), CurrentMemoryContext);
@@ -192,7 +176,7 @@ change_some(Statement *find, Statement *change, Statement *follow)
 	if (runs == NIL)
 		return false;
 	args[0] = ids_array(runs);
-	lock_runs(args[0]);
+	queue_lock_run_rows(args[0]);
 	(void) statement_run(change, args, NULL);
 	if (follow != NULL)
 		(void) statement_run(follow, args, NULL);

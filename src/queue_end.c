@@ -48,6 +48,17 @@ ended_jobs(uint64 n)
 }
 
 void
+queue_lock_run_rows(Datum run_ids)
+{
+	static Statement lock = {
+		"SELECT 1 FROM sync_engine.run WHERE run_id = ANY ($1) ORDER BY run_id FOR NO KEY UPDATE",
+		1, {INT8ARRAYOID}
+	};
+
+	(void) statement_run(&lock, &run_ids, NULL);
+}
+
+void
 queue_settle_runs(Datum run_ids)
 {
 	/*
@@ -79,18 +90,14 @@ queue_settle_runs(Datum run_ids)
 		"SELECT run_id, $2, 'succeeded', status, finished_at FROM settled WHERE finished_at IS NOT NULL",
 		2, {INT8ARRAYOID, TEXTOID}
 	};
+	Datum		args[2] = {run_ids, CStringGetTextDatum(activity_update_status.kind)};
+
 	/*
 	 * A run of which a job had only just joined one that ends is not locked yet,
 	 * and its last other job may end in another lane at this moment: neither would
 	 * see the other's.
 	 */
-	static Statement lock = {
-		"SELECT 1 FROM sync_engine.run WHERE run_id = ANY ($1) ORDER BY run_id FOR NO KEY UPDATE",
-		1, {INT8ARRAYOID}
-	};
-	Datum		args[2] = {run_ids, CStringGetTextDatum(activity_update_status.kind)};
-
-	(void) statement_run(&lock, args, NULL);
+	queue_lock_run_rows(run_ids);
 	(void) statement_run(&settle, args, NULL);
 }
 
