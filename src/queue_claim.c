@@ -341,8 +341,9 @@ decide(List *candidates)
 
 /*
  * carry_out_joins: what they would have brought along reads itself, or joins too.
- * Whether some do.  A job that takes over more urgent work is as urgent, unless it
- * is in other hands just now: who claims waits for nobody.
+ * Whether some do.  A job that takes over more urgent work is as urgent, and takes
+ * its turn (each priority counts turns for itself), unless it is in other hands just
+ * now: who claims waits for nobody.
  */
 static bool
 carry_out_joins(const Decisions *decisions)
@@ -353,8 +354,9 @@ carry_out_joins(const Decisions *decisions)
 		2, {INT8ARRAYOID, INT8ARRAYOID}
 	};
 	static Statement raise_target = {
-		"UPDATE sync_engine.job t SET priority = u.priority FROM (SELECT joined_job_id, max(priority) AS priority "
-		"  FROM sync_engine.job WHERE job_id = ANY ($1) GROUP BY joined_job_id) u "
+		"UPDATE sync_engine.job t SET priority = u.priority, turn = u.turn FROM ("
+		"  SELECT DISTINCT ON (joined_job_id) joined_job_id, priority, turn FROM sync_engine.job "
+		"  WHERE job_id = ANY ($1) ORDER BY joined_job_id, priority DESC, turn) u "
 		"WHERE t.job_id = u.joined_job_id AND t.priority < u.priority AND t.job_id = ANY (ARRAY(SELECT job_id "
 		"  FROM sync_engine.job WHERE job_id = ANY ($2) AND status = 'queued' FOR NO KEY UPDATE SKIP LOCKED))",
 		2, {INT8ARRAYOID, INT8ARRAYOID}
