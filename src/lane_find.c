@@ -331,13 +331,14 @@ find_work(void)
 		grant_wishes(&wishes);
 	lane.called = false;
 	if (sweeps)
-	{
-		history_trim();
 		lane.next_sweep = TimestampTzPlusMilliseconds(now, SWEEP_MS);
-	}
 	if (wishes.plan)
 		unplanned = plan_runs(wishes.pause);
 	claim_jobs(unplanned);
+
+	/* last: whatever is wrong with what is past, the present goes on */
+	if (sweeps)
+		history_trim();
 }
 
 void
