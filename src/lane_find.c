@@ -272,7 +272,7 @@ claim_jobs(bool one_round)
 {
 	List	   *claimed = NIL;
 	bool		durable = true;
-	bool		contended;
+	ClaimOutlook outlook;
 
 	/* what we could take only to let it wait is for a lane that can be had */
 	bool		leave_it = lane.busy && lane.n_jobs >= BUSY_JOBS && lane_can_be_helped();
@@ -281,12 +281,13 @@ claim_jobs(bool one_round)
 	if (!session_begin("claiming jobs"))
 		return;
 	MemoryContextSwitchTo(lane.context);
-	claimed = queue_claim(lane.number, places, one_round, &contended);
+	claimed = queue_claim(lane.number, places, one_round, &outlook);
 	lane_slot->saturated = list_length(claimed) == places && queue_has_claimable();
 	session_commit(durable);
 	MemoryContextSwitchTo(lane.context);
 
-	if (contended)
+	lane.look_for_work = lane.look_for_work || outlook.more;
+	if (outlook.contended)
 		lane.next_look = Min(lane.next_look, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONTENDED_MS));
 	if (lane_slot->saturated)
 	{

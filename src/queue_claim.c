@@ -3,12 +3,9 @@
  * queue_claim.c
  *		A lane claims jobs.
  *
- * Here is decided, and nowhere else, what becomes of a job whose turn it is: it
- * runs; or it joins one that reads the same; or it is parked, because one that
- * reads the same otherwise has to end first, or because its organisation has as
- * many at work as it may.  Either way it leaves the front of the queue, so that
- * no job is looked at twice in vain, however many wait.  What it waits for brings
- * it back (queue_trigger.c).
+ * What becomes of a job whose turn it is (queue_decide.c) takes it from the front
+ * of the queue in any case, so that no job is looked at twice in vain, however many
+ * wait.  What it waits for brings it back (queue_trigger.c).
  *
  * IDENTIFICATION
  *		src/queue_claim.c
@@ -21,6 +18,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "queue_claim.h"
+#include "queue_decide.h"
 #include "queue_fold.h"
 #include "queue_turn.h"
 #include "session.h"
@@ -30,36 +28,16 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/*
+ * Jobs that are looked at together once the first have not taken all places, and
+ * in one transaction.  Each takes an entry of the table of locks, which all sessions share, and time in
+ * which the lane does nothing else.
+ */
+#define LEAST_LOOK		32
+#define MOST_LOOKED_AT	256
+
 /* So often a lane looks at the whole queue; see queue_turn.h. */
 #define LOOK_AT_ALL_MS	5000
-
-/* A job that is looked at, and what else there is for its entity. */
-typedef struct Candidate
-{
-	int64		job_id;
-	char	   *org;
-	char	   *product;
-	char	   *entity;
-	char	   *mode;
-	int64		running;		/* job that reads it now; 0 = none */
-	char	   *running_mode;
-	int64		absorber;		/* queued job that does this one's work, too: a full that a
-								 * delta can wait for, or one that has begun already */
-	int			busy;			/* jobs of the org that run */
-} Candidate;
-
-/* What is to be done with the candidates: ids, in step. */
-typedef struct Decisions
-{
-	int			n_claimed;
-	int			n_joined;
-	int			n_parked;
-	int64	   *claimed;
-	int64	   *joined;
-	int64	   *targets;
-	int64	   *parked;
-	Datum	   *reasons;
-} Decisions;
 
 bool
 queue_lock_entity(const char *org, const char *product, const char *entity)
@@ -159,184 +137,12 @@ next_candidates(int limit, bool from_start, bool one_round, int *n_seen)
 		candidate->product = result_text(row, 3);
 		candidate->entity = result_text(row, 4);
 		candidate->mode = result_text(row, 5);
-		queue_turn_passed((int) result_int64(row, 6, 0), result_float8(row, 7));
+		candidate->priority = (int) result_int64(row, 6, 0);
+		candidate->turn = result_float8(row, 7);
 		if (queue_lock_entity(candidate->org, candidate->product, candidate->entity))
 			candidates = lappend(candidates, candidate);
 	}
 	return candidates;
-}
-
-/*
- * look_around: what else there is for the candidates' entities.  After they are
- * locked, so that nobody changes it before we have decided.
- */
-static void
-look_around(List *candidates)
-{
-	static Statement select_others = {
-		"SELECT r.job_id, r.mode, f.job_id, "
-		"  (SELECT count(*) FROM sync_engine.job b WHERE b.status = 'running' AND b.org = c.org "
-		"    AND b.folded_into IS NULL) "
-		"FROM unnest($1) WITH ORDINALITY AS u(job_id, n) JOIN sync_engine.job c USING (job_id) "
-		"LEFT JOIN LATERAL (SELECT job_id, mode FROM sync_engine.job o WHERE o.status = 'running' "
-		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) LIMIT 1) r ON true "
-		"LEFT JOIN LATERAL (SELECT job_id FROM sync_engine.job o WHERE o.status = 'queued' AND o.job_id <> c.job_id "
-		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) "
-		"  AND o.joined_job_id IS NULL AND o.folded_into IS NULL AND c.started_at IS NULL "
-		"  AND CASE WHEN c.mode = 'delta' THEN o.mode = 'full' OR (o.mode = 'delta' AND o.started_at IS NOT NULL) "
-		"    ELSE o.mode = c.mode AND o.started_at IS NOT NULL END ORDER BY job_id LIMIT 1) f ON true "
-		"ORDER BY u.n",
-		1, {INT8ARRAYOID}
-	};
-	int			n = list_length(candidates);
-	int64	   *ids = palloc(sizeof(int64) * n);
-	Datum		args[1];
-
-	for (int i = 0; i < n; i++)
-		ids[i] = ((Candidate *) list_nth(candidates, i))->job_id;
-	args[0] = int64_array(ids, n);
-	(void) statement_run(&select_others, args, NULL);
-	for (int i = 0; i < n; i++)
-	{
-		Candidate  *candidate = list_nth(candidates, i);
-
-		candidate->running = result_int64(i, 1, 0);
-		candidate->running_mode = result_text(i, 2);
-		candidate->absorber = result_int64(i, 3, 0);
-		candidate->busy = (int) result_int64(i, 4, 0);
-	}
-}
-
-/*
- * hold_others: whoever the candidates may wait for must not end unseen before we
- * have said so.  Candidates whose other one is being moved just now are left for
- * another look.
- */
-static List *
-hold_others(List *candidates)
-{
-	static Statement hold = {
-		"SELECT job_id FROM sync_engine.job WHERE job_id = ANY ($1) AND status IN ('queued', 'running') "
-		"FOR SHARE SKIP LOCKED",
-		1, {INT8ARRAYOID}
-	};
-	int			n = list_length(candidates);
-	int64	   *ids = palloc(sizeof(int64) * 2 * Max(n, 1));
-	int			n_ids = 0;
-	Datum		args[1];
-	uint64		n_held;
-	List	   *kept = NIL;
-	ListCell   *cell;
-
-	foreach(cell, candidates)
-	{
-		const Candidate *candidate = lfirst(cell);
-
-		if (candidate->running != 0)
-			ids[n_ids++] = candidate->running;
-		if (candidate->absorber != 0)
-			ids[n_ids++] = candidate->absorber;
-	}
-	if (n_ids == 0)
-		return candidates;
-	args[0] = int64_array(ids, n_ids);
-	n_held = statement_run(&hold, args, NULL);
-	foreach(cell, candidates)
-	{
-		const Candidate *candidate = lfirst(cell);
-		int			lacking = (candidate->running != 0) + (candidate->absorber != 0);
-
-		for (uint64 i = 0; i < n_held; i++)
-		{
-			int64		held = result_int64(i, 1, 0);
-
-			lacking -= (held == candidate->running) + (held == candidate->absorber);
-		}
-		if (lacking == 0)
-			kept = lappend(kept, lfirst(cell));
-	}
-	return kept;
-}
-
-/*
- * can_join: whether a job of that mode does the work of this one, too.
- */
-static bool
-can_join(const char *mode, const char *other)
-{
-	return strcmp(mode, other) == 0 || (strcmp(mode, "delta") == 0 && strcmp(other, "full") == 0);
-}
-
-/*
- * see_batch: the same look at what this batch has begun to decide: an entity that
- * is claimed runs, and its org has one more at work.
- */
-static void
-see_batch(Candidate *candidate, List *claimed)
-{
-	ListCell   *cell;
-
-	foreach(cell, claimed)
-	{
-		const Candidate *other = lfirst(cell);
-
-		if (strcmp(other->org, candidate->org) != 0)
-			continue;
-		candidate->busy++;
-		if (strcmp(other->entity, candidate->entity) == 0 && strcmp(other->product, candidate->product) == 0)
-		{
-			candidate->running = other->job_id;
-			candidate->running_mode = other->mode;
-		}
-	}
-}
-
-static void
-join(Decisions *decisions, const Candidate *candidate, int64 target)
-{
-	decisions->joined[decisions->n_joined] = candidate->job_id;
-	decisions->targets[decisions->n_joined++] = target;
-}
-
-static void
-park(Decisions *decisions, const Candidate *candidate, const char *reason)
-{
-	decisions->parked[decisions->n_parked] = candidate->job_id;
-	decisions->reasons[decisions->n_parked++] = CStringGetTextDatum(reason);
-}
-
-static Decisions
-decide(List *candidates)
-{
-	int			n = list_length(candidates);
-	Decisions	decisions = {
-		.claimed = palloc(sizeof(int64) * Max(n, 1)),.joined = palloc(sizeof(int64) * Max(n, 1)),
-		.targets = palloc(sizeof(int64) * Max(n, 1)),.parked = palloc(sizeof(int64) * Max(n, 1)),
-		.reasons = palloc(sizeof(Datum) * Max(n, 1))
-	};
-	List	   *claimed = NIL;
-	ListCell   *cell;
-
-	foreach(cell, candidates)
-	{
-		Candidate  *candidate = lfirst(cell);
-
-		see_batch(candidate, claimed);
-		if (candidate->running != 0 && can_join(candidate->mode, candidate->running_mode))
-			join(&decisions, candidate, candidate->running);
-		else if (candidate->running != 0)
-			park(&decisions, candidate, "entity");
-		else if (candidate->absorber != 0)
-			join(&decisions, candidate, candidate->absorber);
-		else if (candidate->busy >= MAX_ORG_JOBS)
-			park(&decisions, candidate, "org");
-		else
-		{
-			decisions.claimed[decisions.n_claimed++] = candidate->job_id;
-			claimed = lappend(claimed, candidate);
-		}
-	}
-	return decisions;
 }
 
 /*
@@ -454,40 +260,59 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 	return in_order(claimed, decisions);
 }
 
+/*
+ * let_in_others: the places that jobs did not take after all are for those that wait
+ * for one; each job that ends lets in but one.  Whether some do.
+ */
+static bool
+let_in_others(const Decisions *decisions)
+{
+	static Statement unpark = {
+		"UPDATE sync_engine.job SET parked = NULL WHERE job_id IN (SELECT p.job_id "
+		"  FROM (SELECT DISTINCT org FROM unnest($1) u(org)) o, LATERAL ("
+		"    SELECT q.job_id FROM sync_engine.job q WHERE q.status = 'queued' AND q.parked = 'org' AND q.org = o.org "
+		"    ORDER BY q.priority DESC, q.turn, q.job_id LIMIT greatest(0, $2 - (SELECT count(*) FROM sync_engine.job b "
+		"      WHERE b.status = 'running' AND b.org = o.org AND b.folded_into IS NULL)) "
+		"    FOR NO KEY UPDATE SKIP LOCKED) p)",
+		2, {TEXTARRAYOID, INT4OID}
+	};
+	Datum		args[2] = {text_array(decisions->orgs, decisions->n_orgs), Int32GetDatum(MAX_ORG_JOBS)};
+
+	return decisions->n_orgs > 0 && statement_run(&unpark, args, NULL) > 0;
+}
+
 List *
-queue_claim(int64 lane, int places, bool one_round, bool *contended)
+queue_claim(int64 lane, int places, bool one_round, ClaimOutlook *outlook)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(context, "claiming jobs", ALLOCSET_DEFAULT_SIZES);
 	List	   *claimed = NIL;
+	int			looked_at = 0;
 	bool		from_start = due_for_all();
 	bool		again = places > 0;
 
-	*contended = false;
+	*outlook = (ClaimOutlook) {0};
 	MemoryContextSwitchTo(scratch);
-	while (again)
+	while (again && looked_at < MOST_LOOKED_AT)
 	{
-		int			limit = places - list_length(claimed);
+		int			left = places - list_length(claimed);
+		int			limit = Min(looked_at == 0 ? left : Max(left, LEAST_LOOK), MOST_LOOKED_AT);
 		int			n_seen;
+		int			n_decidable;
 		List	   *candidates = next_candidates(limit, from_start, one_round, &n_seen);
-		int			n;
-		Decisions	decisions;
+		Decisions	decisions = queue_decide(candidates, left, &n_decidable);
+		bool		joined = carry_out_joins(&decisions);
 
-		if (candidates != NIL)
-		{
-			look_around(candidates);
-			candidates = hold_others(candidates);
-		}
-		n = list_length(candidates);
-		decisions = decide(candidates);
-		again = carry_out_joins(&decisions);
 		carry_out_parks(&decisions);
 		claimed = list_concat(claimed, carry_out_claims(lane, &decisions, context));
-		*contended = *contended || n < n_seen;
-		again = (again || (n == limit && n == n_seen)) && list_length(claimed) < places && !one_round;
+		outlook->contended = outlook->contended || n_decidable < n_seen;
+		again = let_in_others(&decisions) || joined || (n_seen == limit && n_decidable == n_seen);
+		again = again && list_length(claimed) < places && !one_round;
 		from_start = false;
+		looked_at += n_seen;
 	}
-	if (*contended)
+	outlook->more = again;
+	if (outlook->contended)
 		looked_at_all = 0;		/* the clocks have passed what was left */
 	MemoryContextSwitchTo(context);
 	claimed = list_copy(claimed);

@@ -15,13 +15,19 @@
 
 #include "queue.h"
 
+/* What a claim has left in the queue. */
+typedef struct ClaimOutlook
+{
+	bool		contended;		/* another lane decides on the same just now: look again in a moment */
+	bool		more;			/* enough for one transaction: look again at once */
+} ClaimOutlook;
+
 /*
  * Claims up to so many jobs for a lane (list of ClaimedJob * in the current
  * context).  one_round: of each organisation one, for there are others whose jobs
- * are not in the queue yet.  *contended: another lane decides on the same entity just now, so it
- * is worth another look in a moment.
+ * are not in the queue yet.
  */
-extern List *queue_claim(int64 lane, int places, bool one_round, bool *contended);
+extern List *queue_claim(int64 lane, int places, bool one_round, ClaimOutlook *outlook);
 
 /* Whether something could be claimed now. */
 extern bool queue_has_claimable(void);

@@ -157,11 +157,11 @@ claim(int64 lane, int places, bool one_round)
 	OwnerScope	scope;
 	List	   *rows = NIL;
 	ListCell   *cell;
-	bool		contended;
+	ClaimOutlook outlook;
 
 	enter(&scope);
 	queue_wake_postponed();
-	foreach(cell, queue_claim(lane, places, one_round, &contended))
+	foreach(cell, queue_claim(lane, places, one_round, &outlook))
 	{
 		ClaimedJob *job = lfirst(cell);
 
@@ -169,7 +169,7 @@ claim(int64 lane, int places, bool one_round)
 									  job->org, job->entity, job->run_id, job->epoch));
 	}
 	leave(&scope);
-	if (contended)
+	if (outlook.contended)
 		ereport(WARNING,
 				(errmsg("another lane decides on some of it just now")));
 	return rows;
