@@ -264,6 +264,9 @@ take_leave(WaiterSlot *slot, const WaiterSlot *copy)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	slot->state = WAITER_FREE;
 	LWLockRelease(shared->lock);
+
+	/* the lane that was called may have looked before the wish was there */
+	shmem_want_lane(MyDatabaseId);
 }
 
 bool
