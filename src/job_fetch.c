@@ -22,6 +22,7 @@
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_page.h"
+#include "job_suspect.h"
 #include "job_walk.h"
 #include "job_way.h"
 #include "response.h"
@@ -444,9 +445,16 @@ job_fetch_apply(Job *job)
 {
 	if (job->over || job->n_window == 0 || job->window[0]->state != REQUEST_ANSWERED)
 		return false;
+	if (job->claim.suspect && !suspect_mark(job))
+	{
+		job->over = true;
+		return true;
+	}
 	if (job->inquiry != NULL)
 		inquiry_finish(job, http_response(job->window[0]->transfer), NULL);
 	else
 		job_page_apply(job, job->window[0]);
+	if (job->claim.suspect && !job->over)
+		suspect_unmark(job);
 	return true;
 }

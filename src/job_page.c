@@ -22,7 +22,6 @@
 #include "job_fold.h"
 #include "job_page.h"
 #include "job_row.h"
-#include "job_suspect.h"
 #include "job_walk.h"
 #include "job_way.h"
 #include "page_owner.h"
@@ -451,15 +450,8 @@ judge(Job *job, PageRequest *request)
 void
 job_page_apply(Job *job, PageRequest *request)
 {
-	if (job->claim.suspect && !suspect_mark(job))
-	{
-		job->over = true;
-		return;
-	}
 	if (request->parent_is_gone || request->parent_is_forbidden)
 		apply(job, request, empty_page());
 	else
 		judge(job, request);
-	if (job->claim.suspect && !job->over)
-		suspect_unmark(job);
 }
