@@ -104,7 +104,8 @@ lane_leave(TimestampTz next_due)
 		return;
 	}
 	lane_slot->ready = false;
-	lane_database->next_due = next_due;
+	/* a lane that left before may know of something that we do not */
+	lane_database->next_due = Min(lane_database->next_due, next_due);
 	lane_database->failures = 0;
 	LWLockRelease(shared->lock);
 	leaving = true;
