@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
+#include "utils/timestamp.h"
 
 LaneSlot   *lane_slot = NULL;
 DatabaseSlot *lane_database = NULL;
@@ -176,7 +177,7 @@ lane_can_be_helped(void)
 		has_room = has_room || (other != lane_slot && other->ready && !other->saturated);
 	}
 	LWLockRelease(shared->lock);
-	return has_room || (lanes < guc_max_workers && pg_atomic_read_u32(&lane_database->no_worker) == 0);
+	return has_room || (lanes < guc_max_workers && lane_database->no_help_until <= GetCurrentTimestamp());
 }
 
 /*

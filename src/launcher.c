@@ -41,6 +41,9 @@
 /* With no worker slot free, ask again after this long. */
 #define NO_WORKER_RETRY_MS		1000
 
+/* Without room for one more lane, those that are there do without for so long. */
+#define NO_HELP_MS				5000
+
 PGDLLEXPORT void sync_engine_launcher_main(Datum arg);
 
 /* what we know of the lanes we started; same index as shared->lanes */
@@ -289,6 +292,26 @@ serve(DatabaseSlot *database)
 }
 
 /*
+ * deny_help: what the lanes of a database have left for one more, they take.
+ */
+static void
+deny_help(DatabaseSlot *database)
+{
+	database->no_help_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_HELP_MS);
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_LANES; i++)
+	{
+		LaneSlot   *lane = &shared->lanes[i];
+
+		if (!lane->ready || lane->database != database->database)
+			continue;
+		pg_atomic_write_u32(&lane->look, 1);
+		shmem_wake(lane->procno);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
  * serve_more: starts one more lane for a database whose lanes are saturated,
  * if it may have more.  If there is no room, it would have been nice.
  */
@@ -296,12 +319,17 @@ static TimestampTz
 serve_more(DatabaseSlot *database)
 {
 	LaneCount	lanes = count_lanes(database->database, false);
+	LaneStart	start;
 
 	if (lanes.running == 0 || !lanes.all_saturated || lanes.running >= guc_max_workers)
 		return DT_NOEND;
 	if (database->next_start > GetCurrentTimestamp())
 		return database->next_start;
-	(void) start_lane(database);
+	if (database->no_help_until > GetCurrentTimestamp())
+		return DT_NOEND;
+	start = start_lane(database);
+	if (start == LANE_NO_SLOT || start == LANE_NO_WORKER)
+		deny_help(database);
 	return DT_NOEND;
 }
 

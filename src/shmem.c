@@ -155,6 +155,7 @@ clear_slot(DatabaseSlot *slot)
 	pg_atomic_write_u32(&slot->obstacle, 0);
 	slot->next_due = DT_NOEND;
 	slot->next_start = DT_NOBEGIN;
+	slot->no_help_until = DT_NOBEGIN;
 	slot->failures = 0;
 }
 

@@ -43,6 +43,7 @@ typedef struct DatabaseSlot
 	pg_atomic_uint32 obstacle;	/* the log says why no lane can work */
 	TimestampTz next_due;		/* a lane left work for this time */
 	TimestampTz next_start;		/* not before, after failures */
+	TimestampTz no_help_until;	/* there was no room for one more lane */
 	int			failures;		/* lanes lost in a row */
 } DatabaseSlot;
 
