@@ -20,11 +20,10 @@ $node->append_conf('postgresql.conf', "$_")
 $node->restart;
 
 # All that has a list of its own, of organisations that do not answer: each has as many
-# jobs at work as it may, and the rest waits for a place.
-my $lists = safe_psql($node, q{SELECT string_agg(product || '.' || entity, ',') FROM sync_engine.entity
-	WHERE parent IS NULL AND path IS NOT NULL});
+# jobs at work as it may, and the rest waits for a place.  They come at the same moment.
 $simulator->post('fault', path => '/', org => $_, kind => 'hang', count => 0) for @orgs;
-my @runs = map { start_sync($node, $_, [ split /,/, $lists ], execution => 'parallel') } @orgs;
+my @runs = split /\n/, safe_psql($node, q{SELECT sync_start(org, l.names, execution => 'parallel') FROM sync_orgs,
+	(SELECT array_agg(product || '.' || entity) AS names FROM sync_engine.entity WHERE parent IS NULL AND path IS NOT NULL) l});
 
 sub waiting
 {
