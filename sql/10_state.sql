@@ -114,7 +114,10 @@ CREATE TABLE sync_engine.job (
 	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
-	attempts int NOT NULL DEFAULT 0,		-- failed ones since the last page
+	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included
+	failures int NOT NULL DEFAULT 0,		-- to write since the last page
+	ledger bigint,							-- job whose walk it goes on with; NULL = its own
+	stale boolean NOT NULL DEFAULT false,	-- it goes on with a read of long ago, so none may join it
 	suspect boolean NOT NULL DEFAULT false,	-- its lane was lost, and no page has been written since
 	applying boolean NOT NULL DEFAULT false,	-- suspect, and at a page just now
 	crashes int NOT NULL DEFAULT 0,			-- while it was applying, since the last page
@@ -146,6 +149,7 @@ CREATE INDEX job_paused ON sync_engine.job (org, product, entity) WHERE status =
 CREATE UNIQUE INDEX job_running ON sync_engine.job (org, product, entity) WHERE status = 'running';
 CREATE INDEX job_queued ON sync_engine.job (org, product, entity) WHERE status = 'queued';
 CREATE INDEX job_last_turn ON sync_engine.job (org, priority, turn) WHERE status = 'queued';
+CREATE INDEX job_resumable ON sync_engine.job (product, entity) WHERE status IN ('failed', 'cancelled', 'held');
 CREATE INDEX job_joined ON sync_engine.job (joined_job_id) WHERE joined_job_id IS NOT NULL;
 CREATE INDEX job_folded ON sync_engine.job (folded_into) WHERE folded_into IS NOT NULL;
 

@@ -63,37 +63,42 @@ CROSS JOIN LATERAL (SELECT l.fetched, l.expected, l.requests, l.in_flight, l.wai
 	UNION ALL SELECT j.fetched, NULL, 0, 0, NULL, NULL WHERE j.folded_into = l.job_id) p;
 COMMENT ON VIEW @extschema@.sync_progress IS 'Jobs that are worked on now, as the lanes see them, and how long they will take';
 
+CREATE VIEW sync_engine.waiting_job WITH (security_invoker = true) AS
+SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.priority, j.turn, r.requested_at,
+	nullif(j.not_before, '-infinity') AS not_before,
+	j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL AND j.parked IS NULL
+		AND j.not_before = '-infinity' AS ready,
+	CASE WHEN j.status = 'paused' THEN (SELECT 'paused by ' || p.paused_by FROM sync_engine.pause p
+			WHERE (p.org IS NULL OR p.org = j.org) AND (p.run_id IS NULL OR p.run_id = j.run_id)
+			AND (p.entity IS NULL OR (p.product, p.entity) = (j.product, j.entity)) LIMIT 1)
+		WHEN j.folded_into IS NOT NULL THEN (SELECT format('comes with the pages of %s, which is %s', c.entity, c.status)
+			FROM sync_engine.job c WHERE c.job_id = j.folded_into)
+		WHEN j.joined_job_id IS NOT NULL THEN (SELECT format('shares the result of run %s, which is %s', s.run_id, s.status)
+			FROM sync_engine.job s WHERE s.job_id = j.joined_job_id)
+		WHEN j.unmet > 0 THEN (SELECT 'waits for ' || string_agg(n.entity, ', ' ORDER BY n.job_id)
+			FROM sync_engine.job_dependency d JOIN sync_engine.job n ON n.job_id = d.needs
+			WHERE d.job_id = j.job_id AND n.status IN ('queued', 'running', 'paused'))
+		WHEN j.not_before > '-infinity' THEN coalesce(j.error, 'waits for its time')
+		WHEN j.parked = 'entity' THEN (SELECT format('run %s reads it in mode %s', o.run_id, o.mode) FROM sync_engine.job o
+			WHERE o.status = 'running' AND (o.org, o.product, o.entity) = (j.org, j.product, j.entity))
+		WHEN j.parked = 'org' THEN 'as many jobs of the organisation run as may at once'
+		ELSE 'its turn comes when a lane has room' END AS reason
+-- each part by its own index
+FROM (SELECT * FROM sync_engine.job WHERE status = 'queued' UNION ALL SELECT * FROM sync_engine.job WHERE status = 'paused') j
+JOIN sync_engine.run r USING (run_id)
+UNION ALL
+SELECT r.run_id, NULL, r.org, NULL, NULL, r.mode, r.status, r.priority, NULL, r.requested_at,
+	nullif(r.not_before, '-infinity'), false, coalesce(r.error, 'is to be planned')
+FROM sync_engine.run r WHERE r.status = 'queued';
+COMMENT ON VIEW sync_engine.waiting_job IS 'Jobs that wait and runs that are not planned yet, with what they wait for; ready = only for their turn';
+
 -- In the order in which lanes will claim them; what waits for something else
 -- than its turn has no position.
 CREATE VIEW @extschema@.sync_queue WITH (security_invoker = true) AS
-SELECT CASE WHEN q.ready THEN row_number() OVER (PARTITION BY q.ready ORDER BY q.priority DESC, q.turn, q.job_id) END
+SELECT CASE WHEN w.ready THEN row_number() OVER (PARTITION BY w.ready ORDER BY w.priority DESC, w.turn, w.job_id) END
 		AS position,
-	q.run_id, q.job_id, q.org, q.product, q.entity, q.mode, q.status, q.priority, q.requested_at, q.reason, q.not_before
-FROM (
-	SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.priority, j.turn, r.requested_at,
-		nullif(greatest(j.not_before, '-infinity'), '-infinity') AS not_before,
-		j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL AND j.parked IS NULL
-			AND j.not_before <= now() AS ready,
-		CASE WHEN j.status = 'paused' THEN (SELECT 'paused by ' || p.paused_by FROM sync_engine.pause p
-				WHERE (p.org IS NULL OR p.org = j.org) AND (p.run_id IS NULL OR p.run_id = j.run_id)
-				AND (p.entity IS NULL OR (p.product, p.entity) = (j.product, j.entity)) LIMIT 1)
-			WHEN j.folded_into IS NOT NULL THEN (SELECT format('comes with the pages of %s, which is %s', c.entity, c.status)
-				FROM sync_engine.job c WHERE c.job_id = j.folded_into)
-			WHEN j.joined_job_id IS NOT NULL THEN (SELECT format('shares the result of run %s, which is %s', s.run_id, s.status)
-				FROM sync_engine.job s WHERE s.job_id = j.joined_job_id)
-			WHEN j.unmet > 0 THEN (SELECT 'waits for ' || string_agg(n.entity, ', ' ORDER BY n.job_id)
-				FROM sync_engine.job_dependency d JOIN sync_engine.job n ON n.job_id = d.needs
-				WHERE d.job_id = j.job_id AND n.status IN ('queued', 'running', 'paused'))
-			WHEN j.not_before > now() THEN coalesce(j.error, 'waits for its time')
-			WHEN j.parked = 'entity' THEN (SELECT format('run %s reads it in mode %s', o.run_id, o.mode) FROM sync_engine.job o
-				WHERE o.status = 'running' AND (o.org, o.product, o.entity) = (j.org, j.product, j.entity))
-			WHEN j.parked = 'org' THEN 'as many jobs of the organisation run as may at once'
-			ELSE 'its turn comes when a lane has room' END AS reason
-	FROM sync_engine.job j JOIN sync_engine.run r USING (run_id) WHERE j.status IN ('queued', 'paused')
-	UNION ALL
-	SELECT r.run_id, NULL, r.org, NULL, NULL, r.mode, r.status, r.priority, NULL, r.requested_at,
-		nullif(r.not_before, '-infinity'), false, coalesce(r.error, 'is to be planned')
-	FROM sync_engine.run r WHERE r.status = 'queued') q;
+	w.run_id, w.job_id, w.org, w.product, w.entity, w.mode, w.status, w.priority, w.requested_at, w.reason, w.not_before
+FROM sync_engine.waiting_job w;
 COMMENT ON VIEW @extschema@.sync_queue IS 'Jobs that wait, in the order of their claims, and what for; and runs that are not planned yet';
 
 CREATE VIEW @extschema@.sync_status WITH (security_invoker = true) AS

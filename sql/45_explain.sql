@@ -33,9 +33,13 @@ BEGIN
 	RETURN QUERY SELECT p.product, p.entity, p.status,
 			coalesce('waits: ' || p.waiting_for, 'is being read'), now() + p.eta, NULL::text
 		FROM @extschema@.sync_progress p WHERE p.org = sync_explain.org ORDER BY p.job_id;
-	RETURN QUERY SELECT q.product, q.entity, q.status,
-			coalesce(format('%s (position %s)', q.reason, q.position), q.reason), q.not_before, NULL::text
-		FROM @extschema@.sync_queue q WHERE q.org = sync_explain.org ORDER BY q.job_id;
+	RETURN QUERY SELECT w.product, w.entity, w.status,
+			CASE WHEN w.ready THEN format('%s (%s are before it)', w.reason, (SELECT count(*) FROM sync_engine.job j
+				WHERE j.status = 'queued' AND j.unmet = 0 AND j.joined_job_id IS NULL AND j.folded_into IS NULL
+				AND j.parked IS NULL AND j.not_before = '-infinity'
+				AND (j.priority > w.priority OR (j.priority = w.priority AND (j.turn, j.job_id) < (w.turn, w.job_id)))))
+			ELSE w.reason END, w.not_before, NULL::text
+		FROM sync_engine.waiting_job w WHERE w.org = sync_explain.org ORDER BY w.job_id;
 	RETURN QUERY SELECT s.product, s.entity, s.status, s.error, s.last_finished_at,
 			format('Call sync_retry(%s, %L).', s.last_run_id, s.product || '.' || s.entity)
 		FROM sync_engine.sync_state s WHERE s.org = sync_explain.org AND s.status IN ('failed', 'held')

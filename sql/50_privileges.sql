@@ -25,7 +25,7 @@ GRANT EXECUTE ON FUNCTION sync_engine.live_jobs(), sync_engine.obstacle(text), @
 	@extschema@.sync_entity_delta_fields(text), @extschema@.sync_entity_orderable_fields(text),
 	@extschema@.sync_dependency_graph(text[], text) TO pg_monitor;
 GRANT SELECT ON @extschema@.sync_orgs, @extschema@.sync_jobs, @extschema@.sync_runs, @extschema@.sync_activities,
-	@extschema@.sync_progress, @extschema@.sync_queue, @extschema@.sync_status, @extschema@.sync_schema_changes TO pg_monitor;
+	@extschema@.sync_progress, @extschema@.sync_queue, sync_engine.waiting_job, @extschema@.sync_status, @extschema@.sync_schema_changes TO pg_monitor;
 
 -- A dump by another than the owner reads the sequence of a dumped table.
 GRANT SELECT ON SEQUENCE sync_engine.dead_letter_id_seq TO pg_monitor;

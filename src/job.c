@@ -74,7 +74,7 @@ find_position(Job *job)
 	if (parent == NULL)
 		return false;
 	(void) tables_ensure(parent);
-	job->walk = walk_create(job->entity, job->org->name, job->claim.job_id,
+	job->walk = walk_create(job->entity, job->org->name, job->claim.ledger,
 							checkpoint_parse(job->position)->parent);
 	return true;
 }
@@ -323,7 +323,7 @@ job_end(Job *job, const char *status, const Failure *failure)
 }
 
 void
-job_postpone(Job *job, const char *reason, int milliseconds)
+job_postpone(Job *job, const char *reason, int milliseconds, bool failed)
 {
 	bool		durable = false;
 
@@ -334,7 +334,7 @@ job_postpone(Job *job, const char *reason, int milliseconds)
 	job->over = true;
 	if (!session_begin("giving a job back"))
 		return;
-	(void) queue_release_job(job->claim.job_id, job->claim.epoch, reason, milliseconds);
+	(void) queue_release_job(job->claim.job_id, job->claim.epoch, reason, milliseconds, failed);
 	session_commit(durable);
 }
 

@@ -115,8 +115,11 @@ extern Job *job_start(const ClaimedJob *claim, const Inquiry *inquiry, MemoryCon
 /* Ends the job in a transaction of its own. */
 extern void job_end(Job *job, const char *status, const Failure *failure);
 
-/* Gives the job back to the queue, naming what it waits for. */
-extern void job_postpone(Job *job, const char *reason, int milliseconds);
+/*
+ * Gives the job back to the queue, naming what it waits for.  failed: it could not
+ * write, and did not just wait for somebody.
+ */
+extern void job_postpone(Job *job, const char *reason, int milliseconds, bool failed);
 
 /* Takes the job from this lane until it is resumed; it goes on from its checkpoint. */
 extern void job_pause(Job *job);

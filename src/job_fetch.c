@@ -306,7 +306,7 @@ stop_org(Job *job, const Failure *failure)
 	if (stopped)
 		job_end(job, "failed", failure);
 	else
-		job_postpone(job, "the organisation has a new credential", NEW_CREDENTIAL_MS);
+		job_postpone(job, "the organisation has a new credential", NEW_CREDENTIAL_MS, false);
 }
 
 /*

@@ -120,7 +120,7 @@ wait_for_table(Job *job, Oid table)
 	char	   *blocker = MemoryContextStrdup(job->context, blockers_of_table(job->claim.job_id, table));
 
 	session_abort();
-	job_postpone(job, blocker, LOCK_WAIT_MS);
+	job_postpone(job, blocker, LOCK_WAIT_MS, false);
 }
 
 /*

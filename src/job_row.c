@@ -21,7 +21,7 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 {
 	static Statement move = {
 		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
-		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0, "
+		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0, failures = 0, "
 		"  suspect = false, applying = false, crashes = 0 "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
 		6, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID}

@@ -5,7 +5,8 @@
  *
  * A page that takes its process down would do so for ever, and the server with
  * it.  So a job that has lost its lane is a suspect until a page of it is written:
- * each page is applied while no other suspect's is, between two marks in its row.
+ * it begins, and each page is applied, while no other suspect does, between two marks
+ * in its row.
  * A lane that is lost while the mark stands was lost through this job; after three
  * of them it is held.  All others that lost the same lane are cleared by their next
  * page, and what ends a process between the marks by chance holds nobody.

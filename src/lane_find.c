@@ -14,6 +14,7 @@
 #include "inbox.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
+#include "job_suspect.h"
 #include "lane.h"
 #include "lane_slot.h"
 #include "planner.h"
@@ -25,6 +26,9 @@
 
 /* Runs are planned for so long in one turn, so that a burst does not stop the loop. */
 #define PLANNING_MS		20
+
+/* One sweep in so many looks at all that waits; it is rare that anything was left behind. */
+#define STRANDED_SWEEPS	6
 
 /* A lane with fewer jobs than these is not helped by another: they bring it no work. */
 #define BUSY_JOBS		64
@@ -38,11 +42,15 @@
 static bool
 start_step(Job *unborn, void *arg)
 {
-	Job		   *job = job_start(&unborn->claim, inquiry_find(unborn->claim.strategy), lane.context,
-								unborn->live);
+	Job		   *job;
 
+	if (unborn->claim.suspect && !suspect_mark(unborn))
+		return false;
+	job = job_start(&unborn->claim, inquiry_find(unborn->claim.strategy), lane.context, unborn->live);
 	if (job == NULL)
 		return false;
+	if (job->claim.suspect)
+		suspect_unmark(job);
 	MemoryContextSetParent(job->context, TopMemoryContext);
 	lane_join_org(job);
 	lane.jobs[lane.n_jobs++] = job;
@@ -203,6 +211,9 @@ change_queue(const char *activity, bool (*some) (void))
 static void
 grant_wishes(const QueueWishes *wishes)
 {
+	/* as long as no pause has changed, what stands still has to */
+	static char pauses[lengthof(wishes->pauses)] = "";
+	static bool changed = false;
 	List	   *cancelled = NIL;
 	List	   *paused = NIL;
 	bool		durable = true;
@@ -220,8 +231,13 @@ grant_wishes(const QueueWishes *wishes)
 	pause_jobs(paused);
 	if (wishes->pause)
 		change_queue("pausing jobs", queue_pause_some);
-	if (wishes->resume)
+	changed = changed || strcmp(wishes->pauses, pauses) != 0;
+	strlcpy(pauses, wishes->pauses, sizeof(pauses));
+	if (wishes->resume && changed)
+	{
 		change_queue("resuming jobs", queue_resume_some);
+		changed = false;
+	}
 }
 
 /*
@@ -312,6 +328,7 @@ static void
 find_work(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	static int	n_sweeps = 0;
 	bool		sweeps = now >= lane.next_sweep;
 	bool		unplanned = false;
 	bool		durable = true;
@@ -324,7 +341,7 @@ find_work(void)
 		(void) queue_recover_orphans(lane.number);
 	if (wishes.due)
 		queue_wake_postponed();
-	if (sweeps)
+	if (sweeps && ++n_sweeps % STRANDED_SWEEPS == 0)
 		(void) queue_free_stranded();
 	session_commit(durable);
 

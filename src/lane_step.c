@@ -75,11 +75,13 @@ give_up(Job *job, const ErrorData *error, const Activity *activity)
 static void
 handle_error(Job *job, ErrorData *error, const Activity *activity, bool timed_out)
 {
-	int			attempts = job->claim.attempts + 1;
+	int			failures = job->claim.failures + 1;
+	const bool	waited = false;
+	const bool	failed = true;
 
 	PG_TRY();
 	{
-		if (timed_out && attempts >= MAX_TIMEOUTS)
+		if (timed_out && failures >= MAX_TIMEOUTS)
 		{
 			Failure		failure = {"57014", psprintf("writing took too long again and again (%s)", error->message),
 			"Look for a trigger on the data table that does not come to an end.", activity};
@@ -87,13 +89,13 @@ handle_error(Job *job, ErrorData *error, const Activity *activity, bool timed_ou
 			job_end(job, "failed", &failure);
 		}
 		else if (timed_out)
-			job_postpone(job, "writing took too long", ERROR_RETRY_MS);
+			job_postpone(job, "writing took too long", ERROR_RETRY_MS, failed);
 		else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-			job_postpone(job, psprintf("somebody holds a lock (%s)", error->message), ERROR_RETRY_MS);
+			job_postpone(job, psprintf("somebody holds a lock (%s)", error->message), ERROR_RETRY_MS, waited);
 		else if (is_passing(error->sqlerrcode))
-			job_postpone(job, error->message, CONFLICT_RETRY_MS);
-		else if (is_shortage(error->sqlerrcode) && attempts < activity->policy.max_attempts)
-			job_postpone(job, error->message, activity_delay_ms(activity, attempts));
+			job_postpone(job, error->message, CONFLICT_RETRY_MS, waited);
+		else if (is_shortage(error->sqlerrcode) && failures < activity->policy.max_attempts)
+			job_postpone(job, error->message, activity_delay_ms(activity, failures), failed);
 		else
 			give_up(job, error, activity);
 	}

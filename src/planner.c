@@ -101,25 +101,17 @@ insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet
 static bool
 goes_on(const Run *run, int64 job_id)
 {
-	static Statement take_position = {
-		"UPDATE sync_engine.job j SET position = o.position, expected = o.expected FROM sync_engine.job o "
+	static Statement take_over = {
+		"UPDATE sync_engine.job j SET position = o.position, expected = o.expected, stale = true, "
+		"  ledger = coalesce(o.ledger, o.job_id) FROM sync_engine.job o "
 		"WHERE j.job_id = $1 AND o.run_id = $2 AND (o.product, o.entity) = (j.product, j.entity) "
-		"AND o.mode = j.mode AND o.status IN ('failed', 'cancelled', 'held') AND o.position <> '' "
-		"AND o.folded_into IS NULL RETURNING o.job_id",
-		2, {INT8OID, INT8OID}
-	};
-	static Statement take_ledger = {
-		"UPDATE sync_engine.walk_ledger l SET job_id = j.job_id FROM sync_engine.job j WHERE j.job_id = $1 "
-		"AND (l.org, l.product, l.entity) = (j.org, j.product, j.entity) AND l.job_id = $2",
+		"AND (o.mode, o.strategy) = (j.mode, j.strategy) AND o.status IN ('failed', 'cancelled', 'held') "
+		"AND o.position <> '' AND o.folded_into IS NULL",
 		2, {INT8OID, INT8OID}
 	};
 	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(run->retry_of)};
 
-	if (run->retry_of == 0 || statement_run(&take_position, args, NULL) == 0)
-		return false;
-	args[1] = Int64GetDatum(result_int64(0, 1, 0));
-	(void) statement_run(&take_ledger, args, NULL);
-	return true;
+	return run->retry_of != 0 && statement_run(&take_over, args, NULL) > 0;
 }
 
 static void

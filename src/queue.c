@@ -234,17 +234,17 @@ queue_free_stranded(void)
 }
 
 bool
-queue_release_job(int64 job_id, int64 epoch, const char *reason, int milliseconds)
+queue_release_job(int64 job_id, int64 epoch, const char *reason, int milliseconds, bool failed)
 {
 	static Statement release = {
 		"UPDATE sync_engine.job SET status = 'queued', lane = NULL, epoch = epoch + 1, error = $3, "
-		"  attempts = attempts + 1, applying = false, "
+		"  attempts = attempts + 1, failures = failures + $5::int, applying = false, "
 		"  not_before = clock_timestamp() + $4 * least(power(2, attempts), 5) * interval '1 ms' "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
-		4, {INT8OID, INT8OID, TEXTOID, INT4OID}
+		5, {INT8OID, INT8OID, TEXTOID, INT4OID, BOOLOID}
 	};
-	Datum		args[4] = {Int64GetDatum(job_id), Int64GetDatum(epoch), CStringGetTextDatum(reason),
-	Int32GetDatum(milliseconds)};
+	Datum		args[5] = {Int64GetDatum(job_id), Int64GetDatum(epoch), CStringGetTextDatum(reason),
+	Int32GetDatum(milliseconds), BoolGetDatum(failed)};
 
 	if (statement_run(&release, args, NULL) == 0)
 		return false;
@@ -271,16 +271,22 @@ queue_restart_job(int64 job_id, int64 epoch)
 void
 queue_restart_jobs(const char *product, const char *entity)
 {
-	/* also those that ended, for sync_retry lets them go on where they stood */
 	static Statement restart = {
-		"UPDATE sync_engine.job SET position = '' WHERE ((product, entity) = ($1, $2) "
-		"  OR job_id IN (SELECT folded_into FROM sync_engine.job f WHERE (f.product, f.entity) = ($1, $2) "
-		"    AND f.status <> 'succeeded')) AND status <> 'succeeded' AND position <> ''",
+		"UPDATE sync_engine.job SET position = '' WHERE status IN ('queued', 'running', 'paused') AND position <> '' "
+		"AND ((product, entity) = ($1, $2) OR job_id IN (SELECT folded_into FROM sync_engine.job f "
+		"    WHERE (f.product, f.entity) = ($1, $2) AND f.status IN ('queued', 'running', 'paused')))",
+		2, {TEXTOID, TEXTOID}
+	};
+	/* those that ended, too: sync_retry lets them go on where they stood */
+	static Statement restart_ended = {
+		"UPDATE sync_engine.job SET position = '' WHERE (product, entity) = ($1, $2) "
+		"AND status IN ('failed', 'cancelled', 'held') AND position <> ''",
 		2, {TEXTOID, TEXTOID}
 	};
 	Datum		args[2] = {CStringGetTextDatum(product), CStringGetTextDatum(entity)};
 
 	(void) statement_run(&restart, args, NULL);
+	(void) statement_run(&restart_ended, args, NULL);
 }
 
 char *

@@ -45,7 +45,9 @@ typedef struct ClaimedJob
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
-	int			attempts;		/* failed ones since the last page */
+	int			attempts;		/* since the last page */
+	int			failures;		/* to write since the last page */
+	int64		ledger;			/* job that its walk's ledger is kept under */
 	bool		suspect;		/* its lane was lost, and no page has been written since */
 	bool		everything;		/* of a run that asks for all that can be seen */
 } ClaimedJob;
@@ -95,9 +97,10 @@ extern int	queue_free_stranded(void);
 
 /*
  * Gives a claimed job back and says why.  It can be claimed again after that
- * time, or up to five times as much if that happens again and again.
+ * time, or up to five times as much if that happens again and again.  failed: it
+ * could not write, and did not just wait for somebody.
  */
-extern bool queue_release_job(int64 job_id, int64 epoch, const char *reason, int milliseconds);
+extern bool queue_release_job(int64 job_id, int64 epoch, const char *reason, int milliseconds, bool failed);
 
 /* The data table is new: what was read before is not in it. */
 extern bool queue_restart_job(int64 job_id, int64 epoch);

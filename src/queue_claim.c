@@ -219,7 +219,7 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		"UPDATE sync_engine.job SET status = 'running', lane = $1, epoch = epoch + 1, "
 		"  error = NULL, started_at = coalesce(started_at, clock_timestamp()) "
 		"WHERE job_id = ANY ($2) RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
-		"  fetched, requests, expected, attempts, suspect, "
+		"  fetched, requests, expected, attempts, suspect, failures, coalesce(ledger, job_id), "
 		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id), "
 		"  EXISTS (SELECT 1 FROM sync_engine.job f WHERE f.folded_into = job.job_id)",
 		2, {INT8OID, INT8ARRAYOID}
@@ -250,8 +250,10 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		job->expected = result_int64(row, 10, -1);
 		job->attempts = (int) result_int64(row, 11, 0);
 		job->suspect = result_bool(row, 12);
-		job->everything = result_bool(row, 13);
-		bring_others = bring_others || result_bool(row, 14);
+		job->failures = (int) result_int64(row, 13, 0);
+		job->ledger = result_int64(row, 14, 0);
+		job->everything = result_bool(row, 15);
+		bring_others = bring_others || result_bool(row, 16);
 		claimed = lappend(claimed, job);
 	}
 	MemoryContextSwitchTo(old);

@@ -41,10 +41,12 @@ queue_look_at_wishes(int64 own_lane, QueueWishes *wishes)
 		"  EXISTS (SELECT FROM sync_engine.run WHERE status = 'queued' AND not_before = '-infinity'), "
 		"  EXISTS (SELECT FROM sync_engine.run WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= now()) "
 		"  OR EXISTS (SELECT FROM sync_engine.job WHERE status = 'queued' AND not_before > '-infinity' AND not_before <= now()), "
-		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'running' AND lane <> $1)",
+		"  EXISTS (SELECT FROM sync_engine.job WHERE status = 'running' AND lane <> $1), "
+		"  (SELECT md5(string_agg(p::text, ',' ORDER BY p::text)) FROM sync_engine.pause p)",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(own_lane)};
+	char	   *pauses;
 
 	(void) statement_run(&select_any, args, NULL);
 	wishes->cancel = result_bool(0, 1);
@@ -53,6 +55,8 @@ queue_look_at_wishes(int64 own_lane, QueueWishes *wishes)
 	wishes->due = result_bool(0, 5);
 	wishes->plan = result_bool(0, 4) || wishes->due;
 	wishes->others = result_bool(0, 6);
+	pauses = result_text(0, 7);
+	strlcpy(wishes->pauses, pauses ? pauses : "none", sizeof(wishes->pauses));
 }
 
 void
@@ -186,7 +190,7 @@ change_some(Statement *find, Statement *change, Statement *follow)
 
 /* Those of these runs (array of bigint) that a pause means. */
 static Statement pause_jobs = {
-	"UPDATE sync_engine.job q SET status = 'paused', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
+	"UPDATE sync_engine.job q SET status = 'paused', stale = stale OR position <> '', joined_job_id = NULL, parked = NULL, folded_into = NULL, "
 	"  via = NULL, strategy = " QUEUE_OWN_STRATEGY("q") " WHERE q.job_id = ANY (ARRAY(SELECT q.job_id "
 	"  FROM sync_engine.job q WHERE q.run_id = ANY ($1) AND q.status = 'queued' "
 	"  AND EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.job_id = q.job_id AND " IS_PAUSED ") "
@@ -270,7 +274,7 @@ void
 queue_pause_job(int64 job_id, int64 epoch)
 {
 	static Statement pause_job = {
-		"UPDATE sync_engine.job SET status = 'paused', lane = NULL, epoch = epoch + 1, applying = false "
+		"UPDATE sync_engine.job SET status = 'paused', stale = position <> '', lane = NULL, epoch = epoch + 1, applying = false "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running' RETURNING run_id",
 		2, {INT8OID, INT8OID}
 	};

@@ -26,6 +26,7 @@ typedef struct QueueWishes
 	bool		plan;			/* runs are queued */
 	bool		due;			/* the time of postponed runs or jobs has come */
 	bool		others;			/* other lanes hold jobs, if they are still there */
+	char		pauses[33];		/* a digest of all pauses: the same if none has changed */
 } QueueWishes;
 
 extern void queue_look_at_wishes(int64 own_lane, QueueWishes *wishes);

@@ -30,15 +30,15 @@ static void
 look_around(List *candidates)
 {
 	static Statement select_others = {
-		"SELECT r.job_id, r.mode, f.job_id, "
+		"SELECT r.job_id, CASE WHEN r.stale THEN '' ELSE r.mode END, f.job_id, "
 		"  (SELECT count(*) FROM sync_engine.job b WHERE b.status = 'running' AND b.org = c.org "
 		"    AND b.folded_into IS NULL) "
 		"FROM unnest($1) WITH ORDINALITY AS u(job_id, n) JOIN sync_engine.job c USING (job_id) "
-		"LEFT JOIN LATERAL (SELECT job_id, mode FROM sync_engine.job o WHERE o.status = 'running' "
+		"LEFT JOIN LATERAL (SELECT job_id, mode, stale FROM sync_engine.job o WHERE o.status = 'running' "
 		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) LIMIT 1) r ON true "
 		"LEFT JOIN LATERAL (SELECT job_id FROM sync_engine.job o WHERE o.status = 'queued' AND o.job_id <> c.job_id "
 		"  AND (o.org, o.product, o.entity) = (c.org, c.product, c.entity) "
-		"  AND o.joined_job_id IS NULL AND o.folded_into IS NULL AND c.started_at IS NULL "
+		"  AND o.joined_job_id IS NULL AND o.folded_into IS NULL AND NOT o.stale AND c.started_at IS NULL "
 		"  AND CASE WHEN c.mode = 'delta' THEN o.mode = 'full' OR (o.mode = 'delta' AND o.started_at IS NOT NULL) "
 		"    ELSE o.mode = c.mode AND o.started_at IS NOT NULL END ORDER BY job_id LIMIT 1) f ON true "
 		"ORDER BY u.n",

@@ -24,7 +24,7 @@ typedef struct Candidate
 	int			priority;
 	double		turn;
 	int64		running;		/* job that reads it now; 0 = none */
-	char	   *running_mode;
+	char	   *running_mode;	/* '' = none that can be joined */
 	int64		absorber;		/* queued job that does this one's work, too: a full that a
 								 * delta can wait for, or one that has begun already */
 	int			busy;			/* jobs of the org that run */

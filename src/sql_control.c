@@ -325,7 +325,7 @@ sync_retry(PG_FUNCTION_ARGS)
 	owner_scope_enter(&scope);
 	run_to_retry(run_id, &request);
 	if (!PG_ARGISNULL(1))
-		entity = strVal(linitial(entity_names_resolve(list_make1(sql_text_argument(fcinfo, 1, "entity")))));
+		entity = entity_name_resolve(sql_text_argument(fcinfo, 1, "entity"));
 	if (!PG_ARGISNULL(2))
 	{
 		char	   *of_activity = require_activity(run_id, PG_GETARG_INT64(2));

@@ -261,7 +261,8 @@ lane_give_back(PG_FUNCTION_ARGS)
 	bool		given;
 
 	enter(&scope);
-	given = queue_release_job(job.claim.job_id, job.claim.epoch, "the test wants it", PG_GETARG_INT32(2));
+	given = queue_release_job(job.claim.job_id, job.claim.epoch, "the test wants it", PG_GETARG_INT32(2),
+							  false);
 	leave(&scope);
 	PG_RETURN_BOOL(given);
 }
