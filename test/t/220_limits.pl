@@ -5,6 +5,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use SyncEngineTest;
+use SyncEngineTest::HangingRun;
 
 my $soon_s = 30;
 my $simulator = start_simulator(orgs => 4, people => 4_000, rate_limit => 0, latency => 100);
@@ -93,6 +94,23 @@ run_ends($node, $run, 'succeeded', $soon_s, "$name: it ends");
 is(value(q{SELECT status, hint FROM sync_explain('org1')}), q{idle|Call sync_start('org1').}, 'then there is nothing to explain');
 is(value("SELECT string_agg(kind, ' ' ORDER BY activity_id NULLS LAST) FROM sync_activities WHERE run_id = $run"),
 	'load_manifest build_dependency_graph create_jobs update_status sync_page', 'its steps are on record');
+
+$name = 'what is waited for';
+SKIP:
+{
+	skip 'wait events of extensions have names from 17 on', 1 if $node->pg_version < 17;
+	my $hanging = SyncEngineTest::HangingRun->start($node, $simulator, $name);
+	my $waiting = background_psql($node);
+	$waiting->query_until(qr/waiting/, "\\echo waiting\nSELECT sync_wait(" . $hanging->id . ");\n");
+	wait_for(
+		sub {
+			value(q{SELECT string_agg(wait_event, ' ' ORDER BY wait_event COLLATE "C") FROM pg_stat_activity
+				WHERE wait_event_type = 'Extension'}) eq 'SyncEngineHttp SyncEngineLauncher SyncEngineWait';
+		},
+		$soon_s, "$name: pg_stat_activity names it, of lane, launcher and caller");
+	$hanging->ends_well($name);
+	$waiting->quit;
+}
 
 # ---- What the server lacks is tried again ---------------------------------------
 
