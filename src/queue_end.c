@@ -302,12 +302,15 @@ end_folded(int64 job_id, const char *status, const Failure *failure)
 void
 queue_lock_runs(int64 job_id)
 {
-	/* all runs that can be touched, in one order everywhere */
+	/* all runs that can be touched, in one order everywhere; each part by an index */
 	static Statement lock_runs = {
-		"SELECT run_id FROM sync_engine.run WHERE run_id IN "
-		"(SELECT run_id FROM sync_engine.job WHERE job_id = $1 OR joined_job_id = $1 OR joined_job_id IN "
-		"  (SELECT job_id FROM sync_engine.job WHERE folded_into = $1 OR joined_job_id = $1)) "
-		"ORDER BY run_id FOR NO KEY UPDATE",
+		"SELECT run_id FROM sync_engine.run WHERE run_id IN ("
+		"  SELECT run_id FROM sync_engine.job WHERE job_id = $1 "
+		"  UNION ALL SELECT run_id FROM sync_engine.job WHERE joined_job_id = $1 "
+		"  UNION ALL SELECT j.run_id FROM sync_engine.job f JOIN sync_engine.job j ON j.joined_job_id = f.job_id "
+		"    WHERE f.folded_into = $1 "
+		"  UNION ALL SELECT j.run_id FROM sync_engine.job f JOIN sync_engine.job j ON j.joined_job_id = f.job_id "
+		"    WHERE f.joined_job_id = $1) ORDER BY run_id FOR NO KEY UPDATE",
 		1, {INT8OID}
 	};
 	Datum		args[1] = {Int64GetDatum(job_id)};
