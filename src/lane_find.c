@@ -30,6 +30,9 @@
 /* One sweep in so many looks at all that waits; it is rare that anything was left behind. */
 #define STRANDED_SWEEPS	6
 
+/* Beginning a job takes milliseconds, in which the lane does nothing for the others. */
+#define STARTED_AT_ONCE	32
+
 /* A lane with fewer jobs than these is not helped by another: they bring it no work. */
 #define BUSY_JOBS		64
 
@@ -292,17 +295,18 @@ claim_jobs(bool one_round)
 
 	/* what we could take only to let it wait is for a lane that can be had */
 	bool		leave_it = lane.busy && lane.n_jobs >= BUSY_JOBS && lane_can_be_helped();
-	int			places = leave_it ? 0 : MAX_LANE_JOBS - lane.n_jobs;
+	int			room = leave_it ? 0 : MAX_LANE_JOBS - lane.n_jobs;
+	int			places = Min(room, STARTED_AT_ONCE);
 
 	if (!session_begin("claiming jobs"))
 		return;
 	MemoryContextSwitchTo(lane.context);
 	claimed = queue_claim(lane.number, places, one_round, &outlook);
-	lane_slot->saturated = list_length(claimed) == places && queue_has_claimable();
+	lane_slot->saturated = list_length(claimed) == room && queue_has_claimable();
 	session_commit(durable);
 	MemoryContextSwitchTo(lane.context);
 
-	lane.look_for_work = lane.look_for_work || outlook.more;
+	lane.look_for_work = lane.look_for_work || outlook.more || (places < room && list_length(claimed) == places);
 	if (outlook.contended)
 		lane.next_look = Min(lane.next_look, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONTENDED_MS));
 	if (lane_slot->saturated)

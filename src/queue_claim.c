@@ -37,7 +37,7 @@
 #define MOST_LOOKED_AT	256
 
 /* So often a lane looks at the whole queue; see queue_turn.h. */
-#define LOOK_AT_ALL_MS	5000
+#define LOOK_AT_ALL_MS	20000
 
 bool
 queue_lock_entity(const char *org, const char *product, const char *entity)

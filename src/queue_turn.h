@@ -12,7 +12,7 @@
  * All that can be claimed has a turn that is still to come, so the search for it
  * begins at the clock.  What was claimed before is behind, where it costs nothing,
  * even if an old snapshot keeps vacuum from taking it away.  Each lane has its own
- * clocks, close to each other; what falls between them is found by a look at
+ * clocks; what one lets go behind another's is taken by itself, or found by a look at
  * everything now and then.
  *
  * IDENTIFICATION

@@ -60,7 +60,9 @@ typedef struct Extension
 } Extension;
 
 /*
- * prepare_statement: plans on first use; the plan outlives transactions.
+ * prepare_statement: plans on first use; the plan outlives transactions.  It is
+ * generic from the first, since each statement of ours follows an index: else it
+ * would be planned anew the first five times, and somebody waits for those.
  */
 static void
 prepare_statement(Statement *statement)
@@ -68,7 +70,8 @@ prepare_statement(Statement *statement)
 	if (statement->plan == NULL)
 	{
 		MemoryContext context = CurrentMemoryContext;
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nargs, statement->types,
+											 CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "could not plan \"%s\": %s", statement->sql,
