@@ -105,7 +105,7 @@ queue_next_turn(const char *org, int priority, double *step)
 		3, {TEXTOID, INT4OID, FLOAT8OID}
 	};
 	double		now;
-	bool		known = queue_turn_now(priority, &now);
+	bool		known = queue_turn_give(priority, &now);
 	Datum		args[3] = {CStringGetTextDatum(org), Int32GetDatum(priority), Float8GetDatum(known ? now : 0)};
 	char		nulls[3] = {' ', ' ', known ? ' ' : 'n'};
 

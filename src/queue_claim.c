@@ -36,8 +36,24 @@
 #define LEAST_LOOK		32
 #define MOST_LOOKED_AT	256
 
+/* Turns of a round: less than one, since those given at the same time are a bit apart. */
+#define ROUND			0.999
+
 /* So often a lane looks at the whole queue; see queue_turn.h. */
 #define LOOK_AT_ALL_MS	20000
+
+/*
+ * SQL: the head of the queue, along the stretches in $1 to $3.  One of a single
+ * priority is entered at its turn; the index can do so only for an equality.
+ */
+#define IN_ORDER(columns, limit, lock) \
+	"FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL (" \
+	"  SELECT * FROM (SELECT " columns " FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE \
+	"    AND stretch.highest = stretch.lowest AND j.priority = stretch.highest AND j.turn >= stretch.turn " \
+	"    ORDER BY j.turn, j.job_id LIMIT " limit " " lock ") one " \
+	"  UNION ALL SELECT * FROM (SELECT " columns " FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE \
+	"    AND stretch.highest > stretch.lowest AND j.priority <= stretch.highest AND j.priority >= stretch.lowest " \
+	"    ORDER BY j.priority DESC, j.turn, j.job_id LIMIT " limit " " lock ") many) j LIMIT " limit
 
 bool
 queue_lock_entity(const char *org, const char *product, const char *entity)
@@ -109,10 +125,7 @@ next_candidates(int limit, bool from_start, bool one_round, int *n_seen)
 {
 	static Statement select_next = {
 		"SELECT j.job_id, j.org, j.product, j.entity, j.mode, j.priority, j.turn "
-		"FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
-		"  SELECT * FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE
-		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
-		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED) j LIMIT $4",
+		IN_ORDER("*", "$4", "FOR NO KEY UPDATE SKIP LOCKED"),
 		4, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID, INT4OID}
 	};
 	Datum		args[4];
@@ -128,7 +141,7 @@ next_candidates(int limit, bool from_start, bool one_round, int *n_seen)
 		Candidate  *candidate;
 
 		if (one_round && (result_int64(row, 6, 0) < result_int64(0, 6, 0) ||
-						  result_float8(row, 7) >= result_float8(0, 7) + 1))
+						  result_float8(row, 7) >= result_float8(0, 7) + ROUND))
 			break;
 		(*n_seen)++;
 		candidate = palloc0(sizeof(Candidate));
@@ -326,10 +339,7 @@ bool
 queue_has_claimable(void)
 {
 	static Statement select_any = {
-		"SELECT 1 FROM unnest($1, $2, $3) AS stretch(highest, lowest, turn), LATERAL ("
-		"  SELECT 1 FROM sync_engine.job j WHERE " QUEUE_CLAIMABLE
-		"    AND j.priority <= stretch.highest AND j.priority >= stretch.lowest AND j.turn >= stretch.turn "
-		"  ORDER BY j.priority DESC, j.turn, j.job_id LIMIT 1) j LIMIT 1",
+		"SELECT 1 " IN_ORDER("1", "1", ""),
 		3, {INT4ARRAYOID, INT4ARRAYOID, FLOAT8ARRAYOID}
 	};
 	Datum		args[3];

@@ -136,9 +136,11 @@ sync_engine_job_takes_turn(PG_FUNCTION_ARGS)
 	if (queue_turn_now(DatumGetInt32(column(data, tuple, "priority")), &now) &&
 		DatumGetFloat8(column(data, tuple, "turn")) < now)
 	{
-		Datum		turn = Float8GetDatum(now);
+		Datum		turn;
 		bool		isnull = false;
 
+		(void) queue_turn_give(DatumGetInt32(column(data, tuple, "priority")), &now);
+		turn = Float8GetDatum(now);
 		tuple = heap_modify_tuple_by_cols(tuple, data->tg_relation->rd_att, 1, &attribute, &turn, &isnull);
 	}
 	return PointerGetDatum(tuple);

@@ -20,10 +20,14 @@
 
 #include "queue_turn.h"
 
+/* Between two turns that are given at the same time; a million of them make a round. */
+#define TURNS_APART		1e-6
+
 typedef struct Clock
 {
 	int			priority;
 	double		turn;
+	double		given;			/* the latest that was */
 } Clock;
 
 /* the highest priority first */
@@ -54,6 +58,18 @@ queue_turn_now(int priority, double *turn)
 	return true;
 }
 
+bool
+queue_turn_give(int priority, double *turn)
+{
+	int			i = find_clock(priority);
+
+	if (i == n_clocks || clocks[i].priority != priority)
+		return false;
+	clocks[i].given = Max(clocks[i].given, clocks[i].turn) + TURNS_APART;
+	*turn = clocks[i].given;
+	return true;
+}
+
 void
 queue_turn_passed(int priority, double turn)
 {
@@ -64,7 +80,7 @@ queue_turn_passed(int priority, double turn)
 		if (n_clocks == MAX_CLOCKS)
 			return;
 		memmove(&clocks[i + 1], &clocks[i], sizeof(Clock) * (n_clocks - i));
-		clocks[i] = (Clock) {priority, turn};
+		clocks[i] = (Clock) {priority, turn, turn};
 		n_clocks++;
 	}
 	else

@@ -37,6 +37,12 @@ typedef struct QueueStretch
 /* What the clock of a priority shows; false if there is none yet. */
 extern bool queue_turn_now(int priority, double *turn);
 
+/*
+ * A turn that comes at once, and is nobody else's: were those of a round the same, a
+ * search that begins at the clock would step over all that were claimed in it.
+ */
+extern bool queue_turn_give(int priority, double *turn);
+
 /* A job of this priority and turn was looked at. */
 extern void queue_turn_passed(int priority, double turn);
 

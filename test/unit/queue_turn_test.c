@@ -194,6 +194,22 @@ test_never_back(void)
 	CHECK(queue_turn_now(0, &turn) && turn == 7);
 }
 
+/* Turns that are given come after the clock, each after the other. */
+static void
+test_given(void)
+{
+	double		first;
+	double		second;
+	double		third;
+
+	look(-7, 10);
+	CHECK(!queue_turn_give(-8, &first));
+	CHECK(queue_turn_give(-7, &first) && first > 10);
+	CHECK(queue_turn_give(-7, &second) && second > first && second < 10.1);
+	look(-7, 20);
+	CHECK(queue_turn_give(-7, &third) && third > 20 && third < 20.1);
+}
+
 /* More priorities than clocks: the others are still searched, in full. */
 static void
 test_too_many(void)
@@ -253,6 +269,7 @@ main(int argc, char **argv)
 	run_alone(test_first_look);
 	run_alone(test_edges);
 	run_alone(test_never_back);
+	run_alone(test_given);
 	run_alone(test_too_many);
 	for (int round = 0; round < rounds; round++)
 	{
