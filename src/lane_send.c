@@ -156,9 +156,9 @@ send_step(Job *job, void *arg)
 }
 
 /*
- * send_some: lets a job send; the load grows by what it does.
+ * send_some: lets a job send; the load grows by what it does.  Whether it did.
  */
-static void
+static bool
 send_some(Job *job, Load *load, bool of_share)
 {
 	Allowance	allowed = allowance(job, load, of_share);
@@ -171,6 +171,7 @@ send_some(Job *job, Load *load, bool of_share)
 	job->lane_org->buffered += sent * page_bytes(job);
 	load->under_way += sent;
 	load->buffered += sent * page_bytes(job);
+	return sent > 0;
 }
 
 void
@@ -188,22 +189,24 @@ lane_send_requests(void)
 {
 	GovTime		wake_at = PG_INT64_MAX;
 	Load		load = weigh();
+	int			first = lane.first;
 
-	/* first of the shares, then of what is left; each time another job first */
+	/* first of the shares, then of what is left; the next time who comes after those that could */
 	for (int pass = 0; pass < 2; pass++)
 	{
 		bool		of_share = pass == 0;
 
 		for (int i = 0; i < lane.n_jobs; i++)
 		{
-			Job		   *job = lane.jobs[(lane.first + i) % lane.n_jobs];
+			int			place = (first + i) % lane.n_jobs;
+			Job		   *job = lane.jobs[place];
 
-			if (!job->over && (of_share || list_length(lane.orgs) > 1))
-				send_some(job, &load, of_share);
+			if (!job->over && (of_share || list_length(lane.orgs) > 1) &&
+				send_some(job, &load, of_share) && of_share)
+				lane.first = place + 1;
 			if (!job->over)
 				wake_at = Min(wake_at, job->wake_at);
 		}
 	}
-	lane.first = lane.n_jobs > 0 ? (lane.first + 1) % lane.n_jobs : 0;
 	return wake_at;
 }
