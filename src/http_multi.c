@@ -85,6 +85,14 @@ http_multi_open(HttpMulti *loop, const HttpLimits *limits,
 		(long) limits->max_connections_per_host);
 	SET(CURLMOPT_MAXCONNECTS, (long) limits->max_connections);
 	SET(CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/*
+	 * Resolver threads are the multi handle's: it does not wait for them, nor a
+	 * name for another's. Each name takes one for IPv4 and one for IPv6.
+	 */
+	SET(CURLMOPT_QUICK_EXIT, 1L);
+	SET(CURLMOPT_RESOLVE_THREADS_MAX, 2L * limits->max_connections);
+#endif
 #undef SET
 
 	if (code != CURLM_OK)

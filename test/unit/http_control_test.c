@@ -19,6 +19,12 @@
 /* A resolver that does not answer, see getaddrinfo below. */
 #define STUCK_HOST "stuck.invalid"
 
+/* One that does, with 127.0.0.1. */
+#define QUICK_HOST "quick.invalid"
+
+/* More than the threads that libcurl has for resolving by default. */
+#define STUCK_REQUESTS 24
+
 static struct
 {
 	pthread_mutex_t lock;
@@ -31,7 +37,7 @@ static struct
 
 /*
  * Takes the place of the C library's function, also for libcurl: for one name
- * it gives no answer until told to.
+ * it gives no answer until told to, for another it needs no server.
  */
 int
 getaddrinfo(const char *node, const char *service,
@@ -53,7 +59,7 @@ getaddrinfo(const char *node, const char *service,
 		return EAI_AGAIN;
 	}
 	*(void **) &real = dlsym(RTLD_NEXT, "getaddrinfo");
-	return real(node, service, hints, result);
+	return real(strcmp(node, QUICK_HOST) == 0 ? "127.0.0.1" : node, service, hints, result);
 }
 
 static int
@@ -239,6 +245,7 @@ test_stuck_resolver(void)
 	int			files = open_files();
 	HttpClient *saved = client;
 	OriginRule	stuck = rule_for("http", STUCK_HOST, 80);
+	OriginRule	quick = rule_for("http", QUICK_HOST, server.port);
 	HttpRequest request = {.origin = &stuck};
 	struct timespec start_time;
 	HttpTransfer *transfer;
@@ -252,13 +259,19 @@ test_stuck_resolver(void)
 	http_release(transfer);
 	http_destroy(client);
 
-	/* Neither abort nor the end of the client waits for the thread. */
+	/* Names that get no answer keep no other from getting one. */
 	limits.connect_timeout_ms = PATIENCE_MS;
+	limits.max_connections = STUCK_REQUESTS + 1;
+	limits.max_connections_per_host = STUCK_REQUESTS;
 	client = create(&limits);
-	transfer = start(request, "/a");
-	start(request, "/b");
-	while (resolver_waiting() < 3)
-		turn(10);
+	for (int i = 0; i < STUCK_REQUESTS; i++)
+		transfer = start(request, "/");
+	clock_gettime(CLOCK_MONOTONIC, &start_time);
+	http_release(run((HttpRequest) {.origin = &quick}, "/ok"));
+	CHECK(milliseconds_since(&start_time) < PATIENCE_MS / 2);
+	CHECK(resolver_waiting() > STUCK_REQUESTS);
+
+	/* Neither abort nor the end of the client waits for the threads. */
 	clock_gettime(CLOCK_MONOTONIC, &start_time);
 	http_release(transfer);
 	http_destroy(client);
