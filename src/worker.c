@@ -156,6 +156,7 @@ static bool
 bury_jobs(void)
 {
 	int			kept = 0;
+	int			before_first = 0;
 	bool		any;
 
 	for (int i = 0; i < lane.n_jobs; i++)
@@ -164,12 +165,14 @@ bury_jobs(void)
 		{
 			lane_leave_org(lane.jobs[i]);
 			job_free(lane.jobs[i]);
+			before_first += i < lane.first ? 1 : 0;
 		}
 		else
 			lane.jobs[kept++] = lane.jobs[i];
 	}
 	any = kept < lane.n_jobs;
 	lane.n_jobs = kept;
+	lane.first -= before_first;
 	lane.look_for_work = lane.look_for_work || any;
 	return any;
 }
