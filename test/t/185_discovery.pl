@@ -284,7 +284,7 @@ documented('giving', 'add_attribute', vertex => 'fund', name => 'colour_of_money
 $sim->post('fault', path => '/giving/v2/documentation', contains => 'vertices/donation', kind => '500', count => 1);
 is(refresh(q{'org1', 'giving'}), 'Fund|new_attribute|colour_of_money|string|', 'a document that fails is asked for again');
 is( value(q{SELECT a.status, a.attempts, a.error FROM sync_engine.activity a JOIN sync_engine.job j USING (job_id)
-		WHERE j.product = 'giving' AND a.kind = 'sync_page'}),
+		WHERE j.product = 'giving' AND a.kind = 'refresh'}),
 	'succeeded|1|the API answered 500: An unexpected error occurred', 'as can be seen');
 
 value('DELETE FROM sync_engine.documentation');
