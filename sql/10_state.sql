@@ -113,6 +113,8 @@ CREATE TABLE sync_engine.job (
 	lane bigint,							-- the lane that holds it
 	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
+	since timestamptz,						-- delta: changes from then on are read
+	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included
 	failures int NOT NULL DEFAULT 0,		-- to write since the last page
@@ -190,6 +192,10 @@ CREATE TABLE sync_engine.sync_state (
 	last_run_id bigint,
 	last_finished_at timestamptz,
 	last_success_at timestamptz,
+	watermark timestamptz,					-- all changes before it are here
+	manifest_version text,					-- of the columns that the watermark speaks of
+	last_full_at timestamptz,				-- of the last read of everything
+	last_reconcile_at timestamptz,			-- of the last complete look for deleted records
 	rows bigint NOT NULL DEFAULT 0,			-- live rows in the data table
 	total bigint,							-- records, as the API last counted them
 	counted_at timestamptz,

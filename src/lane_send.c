@@ -156,15 +156,17 @@ send_step(Job *job, void *arg)
 }
 
 /*
- * send_some: lets a job send; the load grows by what it does.  Whether it did.
+ * send_some: lets a job send so many; the load grows by what it does.  Whether it
+ * did.
  */
 static bool
-send_some(Job *job, Load *load, bool of_share)
+send_some(Job *job, Load *load, bool of_share, int most)
 {
 	Allowance	allowed = allowance(job, load, of_share);
-	int			before = allowed.requests;
+	int			before = Min(allowed.requests, most);
 	int			sent;
 
+	allowed.requests = before;
 	(void) lane_run_step(send_step, job, &allowed, &activity_sync_page);
 	sent = before - allowed.requests;
 	job->lane_org->under_way += sent;
@@ -191,18 +193,23 @@ lane_send_requests(void)
 	Load		load = weigh();
 	int			first = lane.first;
 
-	/* first of the shares, then of what is left; the next time who comes after those that could */
-	for (int pass = 0; pass < 2; pass++)
+	/*
+	 * First who has nothing under way, or an org would wait for all jobs of the
+	 * others; then of the shares, then of what is left.  The next time who comes
+	 * after those that could.
+	 */
+	for (int pass = 0; pass < 3; pass++)
 	{
-		bool		of_share = pass == 0;
+		bool		of_share = pass < 2;
 
 		for (int i = 0; i < lane.n_jobs; i++)
 		{
 			int			place = (first + i) % lane.n_jobs;
 			Job		   *job = lane.jobs[place];
+			bool		has_turn = pass == 0 ? job->lane_org->under_way == 0 :
+				of_share || list_length(lane.orgs) > 1;
 
-			if (!job->over && (of_share || list_length(lane.orgs) > 1) &&
-				send_some(job, &load, of_share) && of_share)
+			if (!job->over && has_turn && send_some(job, &load, of_share, pass == 0 ? 1 : INT_MAX) && of_share)
 				lane.first = place + 1;
 			if (!job->over)
 				wake_at = Min(wake_at, job->wake_at);

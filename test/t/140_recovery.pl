@@ -61,12 +61,24 @@ sub is_hanging
 		$soon_s, "$name: one page is in, the next request hangs");
 }
 
-# hang: no list of the org's people answers any more, after the first page.
+# hang: no list of the org's people answers any more, but for the first page.
+# The pages are told by their offsets: they are asked for at once, and may arrive
+# in any order.
 sub hang
 {
 	my ($org) = @_;
 
-	$simulator->post('fault', path => '/people/v2/people', org => $org, kind => 'hang', count => 0, skip => 1);
+	$simulator->post('fault', path => '/people/v2/people', org => $org, kind => 'hang', count => 0, contains => "offset=$_")
+	  for 99, 198;
+	return;
+}
+
+# start_slow_jobs: more than a lane takes, at the server that answers late.
+sub start_slow_jobs
+{
+	safe_psql($node,
+		sprintf q{SELECT sync_start('org' || 100 + n, ARRAY[%s], execution => 'parallel') FROM generate_series(1, %d) n},
+		join(', ', map { "'$_'" } @independent), $slow_orgs);
 	return;
 }
 
@@ -262,7 +274,7 @@ $simulator->post('fault/clear');
 # ---- A new credential -----------------------------------------------------
 
 $name = 'a new credential while a request with the old one is on its way';
-$simulator->post('fault', path => '/people/v2/people', org => 'org1', kind => '401', count => 1, skip => 1);
+$simulator->post('fault', path => '/people/v2/people', org => 'org1', kind => '401', count => 1, contains => 'offset=99');
 $simulator->post('latency', ms => 1500);
 $simulator->post('stats/reset');
 $run = start_run('org1', ['Person']);
@@ -290,8 +302,7 @@ cmp_ok(time - $start, '<', 10, "$name: meanwhile");
 # ---- Two lanes ------------------------------------------------------------
 
 $name = 'two lanes';
-safe_psql($node, sprintf q{SELECT sync_start('org' || 100 + n, ARRAY[%s], execution => 'parallel') FROM generate_series(1, %d) n},
-	join(', ', map { "'$_'" } @independent), $slow_orgs);
+start_slow_jobs();
 wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are so many jobs that a second one helps");
 
 $name = 'runs that join';
@@ -319,6 +330,8 @@ note("seed $seed");
 $simulator->post('latency', ms => 20);
 $run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
 my $canceller = $session->query('SELECT pg_backend_pid()');
+start_slow_jobs();
+wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are two lanes");
 for (1 .. 20)
 {
 	$session->{stderr} = '';
@@ -333,7 +346,6 @@ wait_for(sub { safe_psql($node, "SELECT count(*) FROM sync_runs WHERE run_id > $
 cmp_ok(safe_psql($node, "SELECT count(*) FROM sync_runs WHERE run_id > $run AND status = 'cancelled'"),
 	'>', 0, "$name: some were cancelled under way");
 $simulator->post('latency', ms => 0);
-is(scalar(lane_pids($node)), 2, "$name: there were two lanes all the time");
 
 # A place that was not given back is one too few for as many as there can be.
 hang('org1');

@@ -64,13 +64,15 @@ sub ids
 	return split /\n/, server_of($node, $org)->get('oracle', org => $org, entity => $entity, columns => 'id');
 }
 
-# walked: whose lists of household memberships were asked for, and when.
+# walked: whose lists of household memberships were asked for, and when.  On a
+# machine that is too busy requests can arrive in a throng, some be refused (429),
+# and asked again: those were not answered the first time.
 sub walked
 {
 	my ($org) = @_;
 
 	return map { $_->[4] =~ m{^/people/v2/households/(\w+)/household_memberships} ? [ $1, $_->[1] ] : () }
-	  grep { $_->[2] eq $org } map { [ split / / ] } split /\n/, server_of($node, $org)->get('log');
+	  grep { $_->[2] eq $org && $_->[5] ne '429' } map { [ split / / ] } split /\n/, server_of($node, $org)->get('log');
 }
 
 # ledger: how many parents a run's job has entered, by outcome.
