@@ -131,9 +131,14 @@ LEFT JOIN sync_engine.manifest_product b ON b.product = k.product AND b.source =
 COMMENT ON VIEW sync_engine.merged_product IS 'Products as the manifest has them, all sources together';
 
 -- keyset_key: what its list is read by; own_strategy: how it is read unless it
--- comes with its parent's pages.
+-- comes with its parent's pages; delta: how the API tells what has changed, by
+-- which key, and whether that shows all changes but deletes and what it does not stamp.
 CREATE VIEW sync_engine.merged_entity WITH (security_invoker = true) AS
-SELECT s.*, k.keyset_key, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
+SELECT s.*, k.keyset_key, d.delta_key, CASE WHEN s.parent IS NOT NULL THEN 'parents'
+		WHEN d.delta_key = ANY (s.order_keys) AND d.delta_key = ANY (s.where_keys) THEN 'keyset'
+		WHEN d.delta_key = ANY (s.where_keys) THEN 'window'
+		WHEN d.delta_key = ANY (s.order_keys) THEN 'descending' END AS delta,
+	s.parent IS NULL AND coalesce(d.delta_key = 'updated_at' OR s.strategy = 'append_log', false) AS delta_complete, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
 		WHEN k.keyset_key IS NOT NULL THEN 'keyset' WHEN s.strategy = 'include' THEN 'full_scan'
 		ELSE s.strategy END AS own_strategy
 FROM (
@@ -167,7 +172,11 @@ FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
 ) s, LATERAL (SELECT CASE WHEN s.parent IS NULL AND s.strategy IN ('keyset', 'append_log', 'created_tail', 'include')
 	THEN CASE WHEN 'updated_at' = ANY (s.order_keys) AND 'updated_at' = ANY (s.where_keys) THEN 'updated_at'
 		WHEN 'created_at' = ANY (s.order_keys) AND 'created_at' = ANY (s.where_keys) THEN 'created_at' END
-	END AS keyset_key) k;
+	END AS keyset_key) k, LATERAL (SELECT CASE WHEN s.parent IS NULL AND NOT s.single AND s.strategy <> 'full_scan'
+	THEN CASE WHEN 'updated_at' = ANY (s.order_keys || s.where_keys) THEN 'updated_at'
+		WHEN s.strategy IN ('append_log', 'created_tail') AND 'created_at' = ANY (s.order_keys || s.where_keys)
+		THEN 'created_at' END
+	END AS delta_key) d;
 COMMENT ON VIEW sync_engine.merged_entity IS 'Entities as the manifest has them, all sources together; ready = it can be synced';
 
 CREATE VIEW sync_engine.merged_attribute WITH (security_invoker = true) AS
