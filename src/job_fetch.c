@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "audit.h"
 #include "errors.h"
 #include "guc.h"
 #include "iso8601.h"
@@ -179,7 +180,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 	GovernorRequest governed = {
 		.deep_offset = request->offset > DEEP_OFFSET,
 		.max_in_flight = guc_max_requests_per_org,
-		.share_percent = job->org->rate_share,
+		.share_percent = job->claim.audit ? AUDIT_SHARE * Max(job->org->rate_share, 1) / 100 : job->org->rate_share,
 	};
 	HttpRequest http = {
 		.method = HTTP_GET,

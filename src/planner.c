@@ -283,7 +283,7 @@ planner_plan_next_run(bool pauses)
 		names = lappend(names, makeString(TextDatumGetCString(entities[i])));
 	planned_run = run.run_id;
 	planned_step = &activity_load_manifest;
-	if (strcmp(run.kind, "sync") == 0)
+	if (strcmp(run.kind, "sync") == 0 || strcmp(run.kind, "audit") == 0)
 	{
 		plan_run(&run, names);
 		if (pauses)

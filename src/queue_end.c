@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "queue.h"
@@ -98,7 +99,8 @@ queue_settle_runs(Datum run_ids)
 	 * see the other's.
 	 */
 	queue_lock_run_rows(run_ids);
-	(void) statement_run(&settle, args, NULL);
+	if (statement_run(&settle, args, NULL) > 0)
+		audit_follow(run_ids);
 }
 
 void
@@ -196,7 +198,7 @@ record_state(int64 job_id)
 		"    THEN ceiling END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN manifest_version END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN started_at END "
-		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh') "
+		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'drift', 'refresh') "
 		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
 		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
 		"  last_finished_at = EXCLUDED.last_finished_at, "
