@@ -88,7 +88,7 @@ job_delta_begin(Job *job)
 	if (reason == NULL)
 		job->mode = JOB_DELTA;
 	else
-		job_row_make_full(job, reason);
+		job_row_make_full(job, "", reason);	/* a position of a delta is none of a full */
 }
 
 char *

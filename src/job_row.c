@@ -43,14 +43,14 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 }
 
 void
-job_row_make_full(Job *job, const char *reason)
+job_row_make_full(Job *job, const char *position, const char *reason)
 {
 	static Statement update = {
-		"UPDATE sync_engine.job SET mode = 'full', note = $3 WHERE job_id = $1 AND epoch = $2",
-		3, {INT8OID, INT8OID, TEXTOID}
+		"UPDATE sync_engine.job SET mode = 'full', position = $3, note = $4 WHERE job_id = $1 AND epoch = $2",
+		4, {INT8OID, INT8OID, TEXTOID, TEXTOID}
 	};
-	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
-	CStringGetTextDatum(reason)};
+	Datum		args[4] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
+	CStringGetTextDatum(position), CStringGetTextDatum(reason)};
 
 	(void) statement_run(&update, args, NULL);
 }

@@ -61,7 +61,7 @@ restart(Job *job, const char *position, const char *note)
 		job->over = true;
 		return;
 	}
-	job_row_make_full(job, note);
+	job_row_make_full(job, position, note);
 	note_strategy(job, note);
 	session_commit(durable);
 
