@@ -115,7 +115,7 @@ CREATE TABLE sync_engine.job (
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
 	note text,								-- why it reads otherwise than it was asked to
 	manifest_version text,					-- of the columns that it reads
-	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas
+	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas; -infinity = not known
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included
 	failures int NOT NULL DEFAULT 0,		-- to write since the last page

@@ -195,7 +195,7 @@ record_state(int64 job_id)
 		"  CASE WHEN sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "') "
 		"    AND status IN ('failed', 'skipped') THEN error END, "
 		"  CASE WHEN status = 'succeeded' AND (mode = 'full' OR mode = 'delta' AND strategy <> 'per_parent') "
-		"    THEN ceiling END, "
+		"    THEN nullif(ceiling, '-infinity') END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN manifest_version END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN started_at END "
 		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'drift', 'refresh') "
