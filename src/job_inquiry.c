@@ -6,6 +6,8 @@
  * check: may the token read a product?  The answer's status is the result.
  * probe: how many records does a list have?  One record, and total_count.
  * refresh: what does the API's documentation say of a product?
+ * record: what does a record say now?
+ * children: and what do a person's children?
  *
  * IDENTIFICATION
  *		src/job_inquiry.c
@@ -16,9 +18,12 @@
 
 #include "catalog/pg_type.h"
 #include "errors.h"
+#include "job_children.h"
 #include "job_documentation.h"
 #include "job_inquiry.h"
+#include "job_record.h"
 #include "job_row.h"
+#include "moved_children.h"
 #include "session.h"
 #include "utils/builtins.h"
 
@@ -101,9 +106,11 @@ store_total(Job *job, const HttpResponse *response, const Failure *failure)
 }
 
 static const Inquiry inquiries[] = {
-	{"check", 0, 0, ask_access, store_access},
-	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total},
-	{"refresh", 0, 0, documentation_ask, documentation_store},
+	{"check", 0, 0, ask_access, store_access, NULL},
+	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total, NULL},
+	{"refresh", 0, 0, documentation_ask, documentation_store, NULL},
+	{"record", RECORD_ATTEMPTS, 0, record_ask, NULL, record_finish},
+	{CHILDREN_KIND, 0, 0, children_ask, NULL, children_finish},
 };
 
 const Inquiry *
@@ -123,6 +130,11 @@ inquiry_finish(Job *job, const HttpResponse *response, const Failure *failure)
 	bool		durable = true;
 	InquiryResult result;
 
+	if (job->inquiry->finish != NULL)
+	{
+		job->inquiry->finish(job, response, failure);
+		return;
+	}
 	if (!session_begin("noting what the API answered"))
 	{
 		job->over = true;

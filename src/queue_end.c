@@ -189,7 +189,7 @@ record_state(int64 job_id)
 		"  expected, CASE WHEN expected IS NOT NULL THEN finished_at END, "
 		"  CASE WHEN sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "') "
 		"    AND status IN ('failed', 'skipped') THEN error END "
-		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh') "
+		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh', 'record', 'children') "
 		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
 		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
 		"  last_finished_at = EXCLUDED.last_finished_at, "

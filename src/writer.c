@@ -28,6 +28,7 @@
 #include "errors.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "merge.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -103,6 +104,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->stored = NULL;
 	writer->come_again = 0;
 	writer->noted_shared = entity->shared;
+	writer->authoritative = false;
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
@@ -121,6 +123,12 @@ writer_destroy(Writer *writer)
 		SPI_freeplan(writer->insert);
 	if (writer->upsert != NULL)
 		SPI_freeplan(writer->upsert);
+}
+
+void
+writer_trust(Writer *writer)
+{
+	writer->authoritative = true;
 }
 
 static int
@@ -486,9 +494,11 @@ writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int
 	memset(counts, 0, sizeof(WriteCounts));
 	session_become_table_owner();
 	sort_out(&batch, items, n);
+	merge_before_write(&batch);
 	writer_drop_settled(&batch);
 	write_range(&batch, batch.pending, batch.n);
 	session_become_extension_owner();
+	merge_after_write(&batch);
 
 	if (writer->come_again >= SHARED_AFTER && !writer->noted_shared)
 		note_shared(writer);

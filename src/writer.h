@@ -31,6 +31,12 @@ extern Writer *writer_create(const Entity *entity, const char *org, DataTable ta
 							 int64 run_id, int64 job_id);
 extern void writer_destroy(Writer *writer);
 
+/*
+ * What it writes was asked for by its id, and so is what there is: it counts even if
+ * a newer version is stored, and brings back what was merged away.
+ */
+extern void writer_trust(Writer *writer);
+
 /* A record to write, and the parameters of the path it came from (or NULL). */
 typedef struct WriteItem
 {

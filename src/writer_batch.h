@@ -33,6 +33,7 @@ struct Writer
 	int64		open_dead_letters;
 	int			come_again;		/* records that another parent brought in this run */
 	bool		noted_shared;	/* that several parents bring the same records */
+	bool		authoritative;	/* what it writes was asked for by its id */
 };
 
 /* A record on its way into the table. */
@@ -59,6 +60,7 @@ typedef struct Batch
 	TupleDesc	stored;			/* of the rows that thin copies are laid over */
 	int64		became_live;
 	List	   *settled;		/* ids that are in the table now (char *) */
+	List	   *merges;			/* of people, that the page tells of: see merge.c */
 } Batch;
 
 /*

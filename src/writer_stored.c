@@ -104,11 +104,11 @@ look_up(Batch *batch, int *n_stored)
  * because a lagging replica of the API served an older copy of it.
  */
 static bool
-is_settled(const Record *record, const Stored *stored)
+is_settled(const Writer *writer, const Record *record, const Stored *stored)
 {
 	if (stored->live && stored->has_hash && stored->hash == record->hash)
 		return true;
-	return record->has_updated_at && stored->has_updated_at &&
+	return !writer->authoritative && record->has_updated_at && stored->has_updated_at &&
 		record->updated_at < stored->updated_at &&
 		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
 }
@@ -174,7 +174,7 @@ writer_drop_settled(Batch *batch)
 		Stored		key = {.id = pending->record.source->id};
 		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
 
-		if (found != NULL && is_settled(&pending->record, found))
+		if (found != NULL && is_settled(batch->writer, &pending->record, found))
 		{
 			batch->counts->unchanged++;
 			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
