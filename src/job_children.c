@@ -74,6 +74,7 @@ children_ask(Job *job)
 	char	  **includes;
 	StringInfoData target;
 	ListCell   *cell;
+	const bool	by_id = true;
 
 	job->entity = manifest_load("people", "Person");
 	if (job->entity == NULL || job->entity->path == NULL)
@@ -92,7 +93,7 @@ children_ask(Job *job)
 	{
 		job->table = tables_ensure(job->entity);
 		job->writer = writer_create(job->entity, job->org->name, job->table, job->claim.run_id, job->claim.job_id);
-		writer_trust(job->writer);
+		writer_trust(job->writer, by_id);
 	}
 
 	initStringInfo(&target);

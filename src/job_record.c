@@ -134,6 +134,7 @@ record_ask(Job *job)
 	const char *name = job->claim.entity + strlen(RECORD_OF);
 	Datum		args[2] = {CStringGetTextDatum(job->claim.product)};
 	char	   *path;
+	const bool	by_id = true;
 
 	name = pnstrdup(name, strcspn(name, " "));
 	job->entity = manifest_load(job->claim.product, name);
@@ -148,7 +149,7 @@ record_ask(Job *job)
 	}
 	job->table = tables_ensure(job->entity);
 	job->writer = writer_create(job->entity, job->org->name, job->table, job->claim.run_id, job->claim.job_id);
-	writer_trust(job->writer);
+	writer_trust(job->writer, by_id);
 	job->target = fill_path(job, path, known_params(job));
 }
 
@@ -280,9 +281,10 @@ propose(const Job *job, int status)
 {
 	static Statement insert = {
 		"WITH batch AS (INSERT INTO sync_engine.delete_batch (org, product, entity, run_id, job_id, source, behaviour, "
-		"    status, reason, stored, candidates) "
+		"    status, reason, stored, candidates, read_at) "
 		"  SELECT o.org, $2, $3, $4, $5, 'record', coalesce(o.options->>'delete_behaviour', 'soft'), 'held', $7, "
-		"    (SELECT rows FROM sync_engine.sync_state s WHERE (s.org, s.product, s.entity) = ($1, $2, $3)), 1 "
+		"    (SELECT rows FROM sync_engine.sync_state s WHERE (s.org, s.product, s.entity) = ($1, $2, $3)), 1, "
+		"    (SELECT started_at FROM sync_engine.job WHERE job_id = $5) "
 		"  FROM sync_engine.org o WHERE o.org = $1 AND NOT EXISTS (SELECT FROM sync_engine.delete_batch b "
 		"    JOIN sync_engine.delete_candidate c USING (batch) WHERE (b.org, b.product, b.entity) = ($1, $2, $3) "
 		"    AND b.status IN ('open', 'held', 'approved') AND c.record_id = $6 AND c.status IN ('proposed', 'confirmed')) "

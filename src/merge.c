@@ -115,7 +115,7 @@ removed_among(const Batch *batch)
 	for (int i = 0; i < batch->n; i++)
 		ids[i] = CStringGetTextDatum(batch->pending[i]->record.source->id);
 	args[1] = text_array(ids, batch->n);
-	if (batch->writer->authoritative)
+	if (batch->writer->by_id)
 	{
 		(void) statement_run(&revive, args, NULL);
 		return NIL;
@@ -283,16 +283,18 @@ remember(const char *org, const Merge *merge)
 
 /*
  * strike_candidates: nobody is to confirm, or to undo, what a merge has decided.
+ * A row that a batch has deleted is not brought back from its image.
  */
 static void
 strike_candidates(Datum org, Datum removed, Datum kept)
 {
 	static Statement strike = {
 		"UPDATE sync_engine.delete_candidate c SET status = 'struck', detail = '" MERGED_INTO "' || u.kept, "
-		"  changed_at = clock_timestamp() "
+		"  image = NULL, changed_at = clock_timestamp() "
 		"FROM sync_engine.delete_batch b, unnest($2, $3) AS u(id, kept) WHERE c.batch = b.batch "
 		"AND (b.org, b.product, b.entity) = ($1, '" PEOPLE "', '" PERSON "') "
-		"AND b.status IN ('open', 'held', 'approved') AND c.record_id = u.id AND c.status IN ('proposed', 'confirmed')",
+		"AND b.status IN ('open', 'held', 'approved', 'applied') AND c.record_id = u.id "
+		"AND c.status IN ('proposed', 'confirmed', 'deleted')",
 		3, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
 	Datum		args[3] = {org, removed, kept};

@@ -104,7 +104,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->stored = NULL;
 	writer->come_again = 0;
 	writer->noted_shared = entity->shared;
-	writer->authoritative = false;
+	writer->by_id = false;
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
@@ -123,12 +123,6 @@ writer_destroy(Writer *writer)
 		SPI_freeplan(writer->insert);
 	if (writer->upsert != NULL)
 		SPI_freeplan(writer->upsert);
-}
-
-void
-writer_trust(Writer *writer)
-{
-	writer->authoritative = true;
 }
 
 static int
@@ -317,6 +311,12 @@ write_range(Batch *batch, Pending **pending, int n)
 		write_range(batch, pending, n / 2);
 		write_range(batch, pending + n / 2, n - n / 2);
 	}
+}
+
+void
+writer_trust(Writer *writer, bool by_id)
+{
+	writer->by_id = by_id;
 }
 
 bool

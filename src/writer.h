@@ -31,12 +31,6 @@ extern Writer *writer_create(const Entity *entity, const char *org, DataTable ta
 							 int64 run_id, int64 job_id);
 extern void writer_destroy(Writer *writer);
 
-/*
- * What it writes was asked for by its id, and so is what there is: it counts even if
- * a newer version is stored, and brings back what was merged away.
- */
-extern void writer_trust(Writer *writer);
-
 /* A record to write, and the parameters of the path it came from (or NULL). */
 typedef struct WriteItem
 {
@@ -52,6 +46,12 @@ typedef struct WriteItem
  */
 extern void writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int n,
 						 bool thin, WriteCounts *counts);
+
+/*
+ * From now on records are asked for by their ids, or not any more.  Such an answer
+ * is the truth; a list may come from a replica that lags behind.
+ */
+extern void writer_trust(Writer *writer, bool by_id);
 
 /* Whether records of this JSON:API type are the writer's: its entity, or an alias. */
 extern bool writer_takes_type(const Writer *writer, const char *type);

@@ -33,7 +33,7 @@ struct Writer
 	int64		open_dead_letters;
 	int			come_again;		/* records that another parent brought in this run */
 	bool		noted_shared;	/* that several parents bring the same records */
-	bool		authoritative;	/* what it writes was asked for by its id */
+	bool		by_id;			/* the records were asked for one by one */
 };
 
 /* A record on its way into the table. */

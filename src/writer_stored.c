@@ -108,7 +108,9 @@ is_settled(const Writer *writer, const Record *record, const Stored *stored)
 {
 	if (stored->live && stored->has_hash && stored->hash == record->hash)
 		return true;
-	return !writer->authoritative && record->has_updated_at && stored->has_updated_at &&
+	if (writer->by_id)
+		return false;
+	return record->has_updated_at && stored->has_updated_at &&
 		record->updated_at < stored->updated_at &&
 		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
 }
