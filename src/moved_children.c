@@ -65,10 +65,7 @@ names_to_read(Datum org, Datum people, Datum times, TimestampTz due)
 		"    WHERE (i.product, i.parent) = ('people', 'Person') AND i.complete AND s.rows > 0 "
 		"    AND coalesce(s.last_full_at < u.at + $4 * interval '1 s', true) "
 		"    AND NOT EXISTS (SELECT FROM sync_engine.job j WHERE (j.org, j.product, j.entity) = (s.org, s.product, s.entity) "
-		"      AND j.status = 'running' AND j.mode = 'full' AND j.started_at > u.at + $4 * interval '1 s') "
-		"    AND NOT EXISTS (SELECT FROM sync_engine.job j WHERE j.run_id = s.last_run_id "
-		"      AND (j.org, j.product, j.entity) = (s.org, s.product, s.entity) AND j.status IN ('succeeded', 'partial') "
-		"      AND j.mode = 'full' AND j.started_at > u.at + $4 * interval '1 s'))) n "
+		"      AND j.status = 'running' AND j.mode = 'full' AND j.started_at > u.at + $4 * interval '1 s'))) n "
 		"WHERE name IS NOT NULL AND NOT EXISTS (SELECT FROM sync_engine.run r WHERE r.org = $1 "
 		"  AND r.status = 'queued' AND r.kind = '" CHILDREN_KIND "' AND r.not_before >= $5 AND name = ANY (r.entities))",
 		5, {TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT4OID, TIMESTAMPTZOID}
