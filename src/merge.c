@@ -327,7 +327,9 @@ bury_rows(const Writer *writer, Datum org, Datum removed, Datum kept)
 		SPI_execute_with_args(psprintf("UPDATE %s AS p SET _deleted_at = coalesce(p._deleted_at, now()), "
 									   "_deleted_by = '" MERGED_INTO "' || u.kept, _hash = NULL, "
 									   "_synced_at = now(), _run_id = $4 "
-									   "FROM unnest($2, $3) AS u(id, kept) WHERE p.org = $1 AND p.id = u.id", table),
+									   "FROM unnest($2, $3) AS u(id, kept) WHERE p.org = $1 AND p.id = u.id "
+									   "AND (p._deleted_at IS NULL OR p._deleted_by IS DISTINCT FROM '" MERGED_INTO "' || u.kept)",
+									   table),
 							  4, types, args, NULL, read_only, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not bury people that were merged");
 	MemoryContextSwitchTo(context);

@@ -254,6 +254,38 @@ $session->quit;
 run_ends($node, $run, 'succeeded', 30, 'then it goes on');
 is(tombstone('org1', $locked), "t|merge into $locked_kept|t", 'and the person is gone');
 
+# ---- Two lanes at once -----------------------------------------------------------------------
+
+# A page of people and one of the log keep each other out: while either is being
+# written, its lane has the lock of the organisation's merges.
+my ($lock_kept, $lock_gone, $changed) = splice @people, 0, 3;
+sql(q{CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$});
+sql(q{CREATE TRIGGER wait_here BEFORE INSERT OR UPDATE ON pco_people.person FOR EACH ROW EXECUTE FUNCTION wait_here()});
+
+sub lock_is_held
+{
+	my ($mode, $entity, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $holder = background_psql($node);
+
+	$holder->query_safe('SELECT pg_advisory_lock(42)');
+	my $waiting = start_sync($node, 'org1', [$entity], mode => 'full');
+	wait_for(
+		sub { sql(q{SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND objsubid = x'534d'::int AND granted}) eq $mode },
+		30, $name);
+	$holder->quit;
+	run_ends($node, $waiting, 'succeeded', 30, "$name: then it goes on");
+	return;
+}
+
+$sim->post('mutate', org => 'org1', entity => 'Person', op => 'update', id => $changed, attr => 'first_name', value => 'Kim');
+lock_is_held('ShareLock', 'Person', 'whoever writes people shares the lock with others who do');
+merge('org1', $lock_kept, $lock_gone);
+lock_is_held('ExclusiveLock', 'PersonMerger', 'whoever buries them has it alone');
+sql('DROP TRIGGER wait_here ON pco_people.person');
+is(tombstone('org1', $lock_gone), "t|merge into $lock_kept|t", 'and the person is gone');
+
 # ---- In the end -----------------------------------------------------------------------------
 
 children_are_read('in the end');

@@ -102,6 +102,13 @@ my ($status, $out, $notice) = $node->psql('sync', q{SELECT sync_record('org1', '
 is($out, 'unchanged', 'what neither side has is no candidate');
 like($notice, qr/NOTICE:  the API does not have people\.Person "987654321", and no row of it is stored/, 'which is said');
 
+# Ids that could mean something else in a path, or in the name of a job.
+is(record('Person', "$people[0]/emails"), 'unchanged', 'a slash in an id leads nowhere');
+is(record('Person', "$people[0]?include=emails"), 'unchanged', 'nor does a question mark');
+is(record('Person', "$people[0].5"), 'unchanged', 'nor is a part of an id the id');
+is(sql(q{SELECT count(*) FROM sync_jobs WHERE strategy = 'record' AND fetched > 0 AND entity ~ '[/?.]'}), 0,
+	'nothing came of them');
+
 # ---- Paths with parameters ----------------------------------------------------------
 
 like(problem(q{SELECT sync_record('org1', 'HouseholdMembership', '1');}),
