@@ -425,7 +425,6 @@ judge(Job *job, PageRequest *request)
 	const HttpResponse *response;
 	ParsedPage *page;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
-	bool		is_wrong_org;
 	const char *disowned;
 
 	response = http_response(request->transfer);
@@ -438,20 +437,8 @@ judge(Job *job, PageRequest *request)
 		job_retry(job, request, &failure);
 		return;
 	}
-	if (!page_owner_is_org(job, page, &failure))
-	{
-		is_wrong_org = failure.message != NULL;
-		if (is_wrong_org && session_begin("stopping an organisation"))
-		{
-			bool		durable = true;
-
-			(void) org_stop(job->org, &failure);
-			session_commit(durable);
-			job_end(job, "failed", &failure);
-		}
-		job->over = true;
+	if (!page_owner_is_org(job, page))
 		return;
-	}
 	if (checkpoint_parse(job->position)->verify)
 	{
 		job_way_verify(job, page);
