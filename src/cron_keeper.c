@@ -184,12 +184,12 @@ cron_keeper_look(void)
 	const bool	dont_wait = true;
 	const bool	durable = false;
 
-	if (segment != NULL || cron_database() == NULL || cron_is_here() || !session_begin("looking at schedules"))
+	if (segment != NULL || cron_database() == NULL || !session_begin("looking at schedules"))
 		return;
 	set_lock_tag(&tag);
 	order.owner.database = MyDatabaseId;
 	order.owner.extension = get_extension_oid("sync_engine", false);
-	needs = read_needs(order.owner.extension);
+	needs = cron_is_here() ? NULL : read_needs(order.owner.extension);
 	if (needs != NULL && LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait) != LOCKACQUIRE_NOT_AVAIL)
 	{
 		write_message(needs);
