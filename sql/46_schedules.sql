@@ -48,7 +48,7 @@ SELECT s.id, s.org, s.mode, s.entities, s.cron, s.priority,
 		CASE WHEN d.due < now() - interval '5 minutes' THEN format('pg_cron has not called, though that was due at %s: '
 			'see its log and cron.job_run_details', to_char(d.due AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) END,
 		'the last tick could not start a run: ' || s.error,
-		CASE WHEN s.coalesced > 0 THEN format('run %s has not ended, so %s %s after it started none', s.last_run_id,
+		CASE WHEN s.coalesced > 0 AND r.status IN ('queued', 'running', 'paused') THEN format('run %s has not ended, so %s %s after it started none', s.last_run_id,
 			s.coalesced, CASE WHEN s.coalesced = 1 THEN 'tick' ELSE 'ticks' END) END,
 		CASE WHEN s.skip > 0 THEN format('%s runs in a row have failed, so the next %s left out', s.failures,
 			CASE WHEN s.skip = 1 THEN 'tick is' ELSE s.skip || ' ticks are' END) END), '') AS problem

@@ -31,6 +31,11 @@
 	"(SELECT t AS cron, $2 || left(md5(t), 16) AS name, format('SELECT sync_engine.schedule_tick(%L)', t) AS command " \
 	"  FROM unnest($1) t) w"
 
+/* SQL: whether job j is what w wants, for database $3 and role $4. */
+#define IS_AS_WANTED \
+	"j.jobname = w.name AND j.schedule = w.cron AND j.command = w.command AND j.database = $3 " \
+	"AND j.username = coalesce($4, current_user)"
+
 const char *
 cron_database(void)
 {
@@ -127,35 +132,27 @@ name_prefix(const CronOwner *owner)
 void
 cron_jobs_follow(Datum texts, const CronOwner *owner, const char *database, const char *role)
 {
-	/* functions, and no rows of cron.job: so pg_cron checks and hears of it */
-	static Statement make = {
-		"SELECT cron.schedule_in_database(w.name, w.cron, w.command, $3, $4) FROM " WANTED_JOBS
-		" WHERE NOT EXISTS (SELECT FROM cron.job j WHERE j.jobname = w.name AND j.schedule = w.cron "
-		"  AND j.command = w.command AND j.database = $3 AND j.username = coalesce($4, current_user))",
-		4, {TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-
 	/* those of an extension that was here before, too, and of databases that are no more */
 	static Statement take_away = {
 		"SELECT cron.unschedule(j.jobid) FROM cron.job j WHERE starts_with(j.jobname::text, 'sync_engine:') "
-		"AND (starts_with(j.jobname::text, $3) OR j.database = $4 "
+		"AND (starts_with(j.jobname::text, $5) OR j.database = $3 "
 		"  OR NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = j.database)) "
-		"AND NOT EXISTS (SELECT FROM " WANTED_JOBS " WHERE w.name = j.jobname AND j.username = coalesce($5, current_user))",
+		"AND NOT EXISTS (SELECT FROM " WANTED_JOBS " WHERE " IS_AS_WANTED ")",
 		5, {TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
+	/* by functions, so that pg_cron checks it and hears of it */
+	static Statement make = {
+		"SELECT cron.schedule_in_database(w.name, w.cron, w.command, $3, $4) FROM " WANTED_JOBS
+		" WHERE NOT EXISTS (SELECT FROM cron.job j WHERE " IS_AS_WANTED ")",
+		4, {TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
+	};
 	CronOwner	any = {.database = owner->database};
-	Datum		role_datum = role == NULL ? (Datum) 0 : CStringGetTextDatum(role);
-	char		role_null = role == NULL ? 'n' : ' ';
-	Datum		args[5] = {texts, name_prefix(owner), CStringGetTextDatum(database), role_datum};
-	char		nulls[5] = {' ', ' ', ' ', role_null, ' '};
+	Datum		args[5] = {texts, name_prefix(owner), CStringGetTextDatum(database),
+	role == NULL ? (Datum) 0 : CStringGetTextDatum(role), name_prefix(&any)};
+	char		nulls[5] = {' ', ' ', ' ', role == NULL ? 'n' : ' ', ' '};
 
-	(void) statement_run_latest(&make, args, nulls);
-	args[2] = name_prefix(&any);
-	args[3] = CStringGetTextDatum(database);
-	args[4] = role_datum;
-	nulls[3] = ' ';
-	nulls[4] = role_null;
 	(void) statement_run_latest(&take_away, args, nulls);
+	(void) statement_run_latest(&make, args, nulls);
 }
 
 void

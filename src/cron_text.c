@@ -173,9 +173,10 @@ parse_fields(CronText *cron, char **words, char *problem, size_t size)
 		}
 		else if (!parse_field(words[i], &fields[i], sets[i]))
 		{
-			snprintf(problem, size, "\"%s\" is no %s: write *, or numbers from %d to %d, ranges (%d-%d) and steps (*/%d)%s",
-					 words[i], fields[i].name, fields[i].low, fields[i].high, fields[i].low, fields[i].low + 1, 2,
-					 fields[i].names != NULL ? ", or names" : "");
+			snprintf(problem, size, "\"%s\" is no %s: write *, or numbers from %d to %d, ranges (%d-%d) and steps (*/2)%s%s",
+					 words[i], fields[i].name, fields[i].low, fields[i].high, fields[i].low, fields[i].low + 1,
+					 fields[i].names != NULL ? ", or names such as " : "",
+					 fields[i].names != NULL ? fields[i].names[1] : "");
 			return false;
 		}
 	}
@@ -246,8 +247,8 @@ cron_parse(const char *text, CronText *cron, char *problem, size_t size)
 		return parse_seconds(cron, words[0], problem, size);
 	if (n == lengthof(fields))
 		return parse_fields(cron, words, problem, size);
-	snprintf(problem, size, "it has %s fields instead of five: minute, hour, day of month, month, day of week",
-			 n < 0 ? "more" : n == 0 ? "no" : "fewer");
+	snprintf(problem, size, "it has %s than five fields: minute, hour, day of month, month, day of week",
+			 n < 0 ? "more" : "fewer");
 	return false;
 }
 

@@ -31,6 +31,9 @@
 
 #define MAX_DOUBLINGS		16
 
+/* A day, less what a call may come late. */
+#define LONGEST_PAUSE		(SECS_PER_DAY - 600)
+
 /* A schedule, and what is known of its last run. */
 typedef struct Schedule
 {
@@ -93,7 +96,7 @@ ticks_to_skip(const CronText *cron, int failures, int64 now)
 	int			skip = 0;
 	int64		due = now;
 
-	while (skip < wanted && cron_next(cron, due, &due) && due < now + SECS_PER_DAY)
+	while (skip < wanted && cron_next(cron, due, &due) && due < now + LONGEST_PAUSE)
 		skip++;
 	return skip;
 }
