@@ -32,7 +32,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* What a worker is to do; it travels with its registration. */
@@ -201,6 +200,32 @@ cron_keeper_look(void)
 	cron_keeper_collect();
 }
 
+/*
+ * try_to_note: an error here is no reason for a lane to end; the next one looks again.
+ */
+static void
+try_to_note(const CronMessage *message, const char *problem)
+{
+	const bool	durable = false;
+
+	PG_TRY();
+	{
+		if (session_begin("noting what became of schedules"))
+		{
+			note_outcome(message, problem);
+			session_commit(durable);
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = lane_recover();
+
+		ereport(LOG,
+				(errmsg("sync_engine: could not note what became of schedules: %s", error->message)));
+	}
+	PG_END_TRY();
+}
+
 void
 cron_keeper_collect(void)
 {
@@ -208,19 +233,14 @@ cron_keeper_collect(void)
 	LOCKTAG		tag;
 	pid_t		pid;
 	const bool	session_lock = true;
-	const bool	durable = false;
 
 	if (segment == NULL ||
 		(worker_handle != NULL && GetBackgroundWorkerPid(worker_handle, &pid) != BGWH_STOPPED))
 		return;
 	message = dsm_segment_address(segment);
-	if (session_begin("noting what became of schedules"))
-	{
-		note_outcome(message, worker_handle == NULL ? "no worker could be started: increase max_worker_processes" :
-					 message->done ? message->problem :
-					 psprintf("no worker could work in database \"%s\": see the server's log", cron_database()));
-		session_commit(durable);
-	}
+	try_to_note(message, worker_handle == NULL ? "no worker could be started: increase max_worker_processes" :
+				message->done ? message->problem :
+				psprintf("no worker could work in database \"%s\": see the server's log", cron_database()));
 	set_lock_tag(&tag);
 	(void) LockRelease(&tag, ExclusiveLock, session_lock);
 	dsm_detach(segment);
@@ -306,14 +326,12 @@ sync_engine_cron_keeper_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
-	CurrentResourceOwner = ResourceOwnerCreate(NULL, "sync_engine cron keeper");
 	if (handle != DSM_HANDLE_INVALID)
 	{
 		dsm_segment *mine = dsm_attach(handle);
 
 		if (mine == NULL)
 			return;				/* its lane is gone; another sends another */
-		dsm_pin_mapping(mine);
 		message = dsm_segment_address(mine);
 	}
 	BackgroundWorkerInitializeConnection(cron_database(), NULL, 0);
