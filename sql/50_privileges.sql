@@ -29,5 +29,8 @@ GRANT EXECUTE ON FUNCTION sync_engine.live_jobs(), sync_engine.obstacle(text), @
 GRANT SELECT ON @extschema@.sync_orgs, @extschema@.sync_jobs, @extschema@.sync_runs, @extschema@.sync_activities,
 	@extschema@.sync_progress, @extschema@.sync_queue, sync_engine.waiting_job, @extschema@.sync_status, @extschema@.sync_merged_people, @extschema@.sync_schema_changes TO pg_monitor;
 
+GRANT SELECT ON sync_engine.schedule, sync_engine.cron_mirror, @extschema@.sync_schedules TO pg_monitor;
+GRANT EXECUTE ON FUNCTION sync_engine.schedule_next(text, text, timestamptz, int), sync_engine.cron_problems() TO pg_monitor;
+
 -- A dump by another than the owner reads the sequence of a dumped table.
-GRANT SELECT ON SEQUENCE sync_engine.dead_letter_id_seq TO pg_monitor;
+GRANT SELECT ON SEQUENCE sync_engine.dead_letter_id_seq, sync_engine.schedule_id_seq TO pg_monitor;
