@@ -18,6 +18,7 @@
 #include "job.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "queue_control.h"
 #include "queue_fold.h"
@@ -76,6 +77,8 @@ find_position(Job *job)
 	(void) tables_ensure(parent);
 	job->walk = walk_create(job->entity, job->org->name, job->claim.ledger,
 							checkpoint_parse(job->position)->parent);
+	if (job->reconcile != NULL)
+		walk_keep_ledger_of_ids(job->walk);
 	return true;
 }
 
@@ -103,6 +106,7 @@ start(Job *job)
 	job->claim.org = pstrdup(claim->org);
 	job->claim.product = pstrdup(claim->product);
 	job->claim.entity = pstrdup(claim->entity);
+	job->claim.mode = pstrdup(claim->mode);
 	job->position = pstrdup("");
 
 	job->org = org_load(job->claim.org, &failure);
@@ -123,6 +127,7 @@ start(Job *job)
 		job->entity->api_version = version;
 	if (job->inquiry == NULL)
 	{
+		job_reconcile_begin(job);
 		job->keyset = job->entity->keyset_key != NULL;
 		job->table = tables_ensure(job->entity);
 		job->writer = writer_create(job->entity, job->org->name, job->table,
@@ -220,6 +225,12 @@ drop_request(PageRequest *request)
 		pfree(request->parent);
 	if (request->url != NULL)
 		pfree(request->url);
+	if (request->target != NULL)
+		pfree((char *) request->target);
+	if (request->asked != NULL)
+		pfree((char *) request->asked);
+	if (request->refusal != NULL)
+		pfree((char *) request->refusal);
 	pfree(request);
 }
 
@@ -281,6 +292,7 @@ job_free(Job *job)
 	if (job->writer != NULL)
 		writer_destroy(job->writer);
 	fold_free(job);
+	job_reconcile_free(job);
 	if (job->org != NULL)
 		org_forget_secret(job->org);
 	job->live->job_id = 0;

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "job_way.h"
 #include "queue_fold.h"
@@ -54,7 +55,7 @@ job_way_restart_plain(Job *job, const char *problem)
 			(errmsg("sync_engine: %s of org \"%s\" is read by plain offsets: %s",
 					job->entity->name, job->org->name, problem)));
 	checkpoint_restart_plain(checkpoint);
-	position = checkpoint_format(checkpoint);
+	position = job_reconcile_position(job, checkpoint_format(checkpoint));
 
 	if (!session_begin("changing the strategy of a job"))
 	{

@@ -63,7 +63,7 @@ record_steps(int64 run_id, const char *manifest, const char *graph, const char *
  * joins another is decided when it is claimed.
  */
 static int64
-insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet,
+insert_job(Run *run, const char *name, const char *mode, const char *strategy, int wave, int unmet,
 		   int64 folded_into, const char *via)
 {
 	static Statement insert = {
@@ -80,7 +80,7 @@ insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet
 	args[0] = Int64GetDatum(run->run_id);
 	args[1] = CStringGetTextDatum(run->org);
 	args[2] = CStringGetTextDatum(name);
-	args[3] = CStringGetTextDatum(strcmp(run->mode, "auto") == 0 ? "full" : run->mode);
+	args[3] = CStringGetTextDatum(mode);
 	args[4] = CStringGetTextDatum(strategy);
 	args[5] = Int32GetDatum(run->priority);
 	args[6] = Float8GetDatum(run->turn);
@@ -106,7 +106,7 @@ goes_on(const Run *run, int64 job_id)
 		"  ledger = coalesce(o.ledger, o.job_id) FROM sync_engine.job o "
 		"WHERE j.job_id = $1 AND o.run_id = $2 AND (o.product, o.entity) = (j.product, j.entity) "
 		"AND (o.mode, o.strategy) = (j.mode, j.strategy) AND o.status IN ('failed', 'cancelled', 'held') "
-		"AND o.position <> '' AND o.folded_into IS NULL",
+		"AND o.position <> '' AND o.folded_into IS NULL AND j.mode <> 'reconcile'",
 		2, {INT8OID, INT8OID}
 	};
 	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(run->retry_of)};
@@ -170,7 +170,8 @@ plan_inquiries(Run *run, List *names)
 	start_run(run, list_length(names));
 	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
 	foreach(cell, names)
-		(void) insert_job(run, strVal(lfirst(cell)), run->kind, 0, 0, 0, NULL);
+		(void) insert_job(run, strVal(lfirst(cell)), strcmp(run->kind, "approve") == 0 ? run->mode : "full",
+						  run->kind, 0, 0, 0, NULL);
 }
 
 static int
@@ -183,12 +184,24 @@ count_folded(const SyncPlan *plan)
 	return n;
 }
 
+/*
+ * job_mode: a reconcile deletes only what was named.  A parent that it pulls in is
+ * read, for a child may have moved to one that is not known yet.
+ */
+static const char *
+job_mode(const Run *run, List *names, const PlannedEntity *node)
+{
+	if (strcmp(run->mode, "reconcile") == 0)
+		return list_member(names, makeString(node->name)) ? "reconcile" : "full";
+	return strcmp(run->mode, "auto") == 0 ? "full" : run->mode;
+}
+
 static void
 plan_run(Run *run, List *names)
 {
 	bool		sequential = strcmp(run->execution, "sequential") == 0;
 	PlanOptions options = {
-		.may_fold = !sequential,
+		.may_fold = !sequential && strcmp(run->mode, "reconcile") != 0,
 		.soft_edges = strcmp(run->execution, "parallel") != 0,
 		.only_named = run->retry_of != 0
 	};
@@ -225,7 +238,7 @@ plan_run(Run *run, List *names)
 			if (edge->to == number && edge->hard && !(waits && jobs[edge->from] == previous))
 				unmet++;
 		}
-		jobs[number] = insert_job(run, node->name, folds ? node->strategy : node->own_strategy,
+		jobs[number] = insert_job(run, node->name, job_mode(run, names, node), folds ? node->strategy : node->own_strategy,
 								  plan->graph->wave[number], unmet,
 								  folds ? jobs[node->folded_into] : 0, folds ? plan_via(plan, node) : NULL);
 		resumed[number] = !folds && goes_on(run, jobs[number]);

@@ -42,6 +42,7 @@ typedef struct ClaimedJob
 	char	   *product;
 	char	   *entity;
 	char	   *strategy;
+	char	   *mode;
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
