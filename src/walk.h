@@ -46,9 +46,10 @@ typedef struct Walk Walk;
 
 /*
  * In the current memory context.  resume: the key where a former lane was, or
- * NULL.
+ * NULL.  changed: only parents that were written since they were walked, and
+ * those whose turn it is again.
  */
-extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume);
+extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume, bool changed);
 
 /* Only ids are read: the ledger of those who read records is not touched. */
 extern void walk_keep_ledger_of_ids(Walk *walk);

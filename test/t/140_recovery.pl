@@ -328,10 +328,10 @@ $name = 'sync_run cancelled at random moments';
 my $seed = srand;
 note("seed $seed");
 $simulator->post('latency', ms => 20);
-$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
-my $canceller = $session->query('SELECT pg_backend_pid()');
 start_slow_jobs();
 wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are two lanes");
+$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
+my $canceller = $session->query('SELECT pg_backend_pid()');
 for (1 .. 20)
 {
 	$session->{stderr} = '';
