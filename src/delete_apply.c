@@ -21,6 +21,7 @@
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 /* Rows that are brought back by one statement. */
 #define UNDONE_AT_ONCE	500

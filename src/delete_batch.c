@@ -63,20 +63,18 @@ result_ids(uint64 n)
 	return ids;
 }
 
-DeleteBatch *
-delete_batch_lock(int64 batch)
-{
-	static Statement select_batch = {
-		"SELECT org, product, entity, behaviour, status, reason, fingerprint, read_at, candidates, deleted "
-		"FROM sync_engine.delete_batch WHERE batch = $1 FOR NO KEY UPDATE",
-		1, {INT8OID}
-	};
-	Datum		args[1] = {Int64GetDatum(batch)};
-	DeleteBatch *found;
+#define SELECT_BATCH \
+	"SELECT org, product, entity, behaviour, status, reason, fingerprint, read_at, candidates, deleted " \
+	"FROM sync_engine.delete_batch WHERE batch = $1"
 
-	if (statement_run(&select_batch, args, NULL) == 0)
-		return NULL;
-	found = palloc(sizeof(DeleteBatch));
+/*
+ * result_batch: the only row of the last result.
+ */
+static DeleteBatch *
+result_batch(int64 batch)
+{
+	DeleteBatch *found = palloc(sizeof(DeleteBatch));
+
 	found->batch = batch;
 	found->org = result_text(0, 1);
 	found->product = result_text(0, 2);
@@ -89,6 +87,24 @@ delete_batch_lock(int64 batch)
 	found->candidates = result_int64(0, 9, 0);
 	found->deleted = result_int64(0, 10, 0);
 	return found;
+}
+
+DeleteBatch *
+delete_batch_lock(int64 batch)
+{
+	static Statement select_batch = {SELECT_BATCH " FOR NO KEY UPDATE", 1, {INT8OID}};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	return statement_run(&select_batch, args, NULL) == 0 ? NULL : result_batch(batch);
+}
+
+DeleteBatch *
+delete_batch_look(int64 batch)
+{
+	static Statement select_batch = {SELECT_BATCH, 1, {INT8OID}};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	return statement_run_latest(&select_batch, args, NULL) == 0 ? NULL : result_batch(batch);
 }
 
 int64
@@ -265,6 +281,45 @@ delete_batch_mark(int64 batch, Datum ids, const char *status, const char *detail
 	char		nulls[4] = {' ', ' ', ' ', detail ? ' ' : 'n'};
 
 	(void) statement_run(&update, args, nulls);
+}
+
+void
+delete_batch_confirm_rest(int64 batch, const char *detail)
+{
+	static Statement update = {
+		"UPDATE sync_engine.delete_candidate SET status = 'confirmed', detail = $2, changed_at = clock_timestamp() "
+		"WHERE batch = $1 AND status = 'proposed'",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[2] = {Int64GetDatum(batch), CStringGetTextDatum(detail)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
+List *
+delete_batch_others(int64 batch, Datum ids)
+{
+	static Statement select_others = {
+		"SELECT u.id FROM unnest($2) u(id) WHERE NOT EXISTS (SELECT 1 FROM sync_engine.delete_candidate c "
+		"  WHERE c.batch = $1 AND c.record_id = u.id)",
+		2, {INT8OID, TEXTARRAYOID}
+	};
+	Datum		args[2] = {Int64GetDatum(batch), ids};
+
+	return result_ids(statement_run(&select_others, args, NULL));
+}
+
+char *
+delete_batch_a_detail(int64 batch)
+{
+	static Statement select_detail = {
+		"SELECT detail FROM sync_engine.delete_candidate WHERE batch = $1 AND status = 'proposed' AND detail IS NOT NULL "
+		"ORDER BY record_id LIMIT 1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	return statement_run(&select_detail, args, NULL) > 0 ? result_text(0, 1) : NULL;
 }
 
 void

@@ -43,6 +43,9 @@ typedef struct DeleteBatch
 /* Loads a batch, and locks it; NULL if there is none. */
 extern DeleteBatch *delete_batch_lock(int64 batch);
 
+/* The same as it is committed, without a lock. */
+extern DeleteBatch *delete_batch_look(int64 batch);
+
 /* An open batch of a job; what the job began before is forgotten. */
 extern int64 delete_batch_begin(DeleteScope scope, int64 run_id, int64 job_id, const char *source);
 
@@ -74,6 +77,15 @@ extern int64 delete_batch_count_status(int64 batch, const char *status);
 
 /* What is known of some candidates (array of text) now; the detail may be NULL. */
 extern void delete_batch_mark(int64 batch, Datum ids, const char *status, const char *detail);
+
+/* All that is left of the proposed ones is confirmed. */
+extern void delete_batch_confirm_rest(int64 batch, const char *detail);
+
+/* Of the ids (array of text), those that are no candidates of the batch (List of char *). */
+extern List *delete_batch_others(int64 batch, Datum ids);
+
+/* Why one of the proposed ones is not confirmed; NULL if nobody knows. */
+extern char *delete_batch_a_detail(int64 batch);
 
 /* One candidate cannot be confirmed; it stays as it is. */
 extern void delete_batch_note(int64 batch, const char *id, const char *detail);
