@@ -554,10 +554,11 @@ job_reconcile_end_walk(Job *job)
 /* ---- Phases that are work on the database -------------------------------- */
 
 /*
- * forget_read: the next read begins with nothing seen, and no parent walked.
+ * forget_read: the next read begins with no parent walked; the first one with
+ * nothing seen, too.
  */
 static void
-forget_read(const Job *job)
+forget_read(const Job *job, ReconcilePhase phase)
 {
 	static Statement forget_pages = {
 		"DELETE FROM sync_engine.seen_page WHERE job_id = $1",
@@ -573,8 +574,11 @@ forget_read(const Job *job)
 	};
 	Datum		args[3] = {Int64GetDatum(job->claim.job_id)};
 
-	(void) statement_run(&forget_pages, args, NULL);
-	(void) statement_run(&forget_count, args, NULL);
+	if (phase == RECONCILE_READ)
+	{
+		(void) statement_run(&forget_pages, args, NULL);
+		(void) statement_run(&forget_count, args, NULL);
+	}
 	args[0] = CStringGetTextDatum(job->org->name);
 	args[1] = CStringGetTextDatum(job->entity->product);
 	args[2] = CStringGetTextDatum(psprintf("ids of %s", job->entity->name));
@@ -609,7 +613,7 @@ begin_read(Job *job, ReconcilePhase phase)
 	job_drop_window(job);
 	if (!reconcile_begin_step(job, "beginning to read ids", may_end, reconcile_position(job, phase)))
 		return;
-	forget_read(job);
+	forget_read(job, phase);
 	start_walk(job);
 	session_commit(durable);
 	reconcile_enter(job, phase);

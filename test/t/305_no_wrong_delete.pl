@@ -99,6 +99,17 @@ sub stands
 		60, "the job comes to phase $phase");
 }
 
+subtest 'nothing has changed' => sub {
+	my $org = org_of(40);
+
+	# every way to read there is
+	sync($org, '*');
+	my $run = reconcile($org, 'succeeded', '*');
+	is(value("SELECT count(*) FROM sync_deletes WHERE org = '$org'"), 0, 'no entity has a candidate');
+	is(value("SELECT sum(missing), sum(fetched), sum(seen) = (SELECT sum(rows) FROM sync_status WHERE org = '$org') FROM sync_jobs WHERE run_id = $run"),
+		'0|0|t', 'all that is stored is seen, and nothing else');
+};
+
 subtest '403' => sub {
 	my $org = new_org();
 
