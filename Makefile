@@ -13,6 +13,7 @@ SQL_PIECES = \
 	sql/11_state_triggers.sql \
 	sql/12_deletes.sql \
 	sql/13_schedules.sql \
+	sql/14_merges.sql \
 	sql/20_manifest.sql \
 	sql/21_manifest_data.sql \
 	sql/22_manifest_merged.sql \

@@ -20,6 +20,7 @@ CREATE TABLE sync_engine.delete_batch (
 	reason text,							-- why it is held
 	stored bigint,							-- live rows when it was made
 	seen bigint,							-- ids that the API listed
+	read_at timestamptz NOT NULL,			-- no row that was written since is deleted
 	candidates bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),

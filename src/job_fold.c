@@ -29,11 +29,11 @@
 #define HOPELESS_PAGE		10
 
 /*
- * adopt_owner: an owned entity with a list of its own says who its owner is in
+ * fold_adopt_owner: an owned entity with a list of its own says who its owner is in
  * a relationship.  A thin copy may lack that, but the page tells.
  */
-static void
-adopt_owner(Entity *entity, const Entity *owner)
+void
+fold_adopt_owner(Entity *entity, const Entity *owner)
 {
 	char	   *name = psprintf("%s_id", manifest_snake_case(owner->name));
 
@@ -111,11 +111,27 @@ prepare(Job *job, const FoldedJob *from)
 	if (folded->entity == NULL || !match_params(job, folded))
 		return NULL;
 	if (folded->entity->n_params == 0)
-		adopt_owner(folded->entity, job->entity);
+		fold_adopt_owner(folded->entity, job->entity);
 	folded->table = tables_ensure(folded->entity);
 	folded->writer = writer_create(folded->entity, job->org->name, folded->table,
 								   job->claim.run_id, folded->job_id);
 	return folded;
+}
+
+/*
+ * note_version: of the columns that its records fill.
+ */
+static void
+note_version(const Folded *folded)
+{
+	static Statement update = {
+		"UPDATE sync_engine.job SET manifest_version = $2 WHERE job_id = $1",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[2] = {Int64GetDatum(folded->job_id),
+	CStringGetTextDatum(tables_version(folded->entity, folded->table))};
+
+	(void) statement_run(&update, args, NULL);
 }
 
 /*
@@ -141,6 +157,8 @@ start_one(Job *job, const FoldedJob *from)
 			else
 				problem = "the manifest has changed";
 			MemoryContextSwitchTo(old);
+			if (folded != NULL)
+				note_version(folded);
 			session_commit(durable);
 		}
 	}

@@ -5,7 +5,10 @@
  *
  * check: may the token read a product?  The answer's status is the result.
  * probe: how many records does a list have?  One record, and total_count.
+ * drift: the same, and do we have as many?
  * refresh: what does the API's documentation say of a product?
+ * record: what does a record say now?
+ * children: and what do a person's children?
  *
  * IDENTIFICATION
  *		src/job_inquiry.c
@@ -14,11 +17,15 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
+#include "job_children.h"
 #include "job_documentation.h"
 #include "job_inquiry.h"
+#include "job_record.h"
 #include "job_row.h"
+#include "moved_children.h"
 #include "session.h"
 #include "utils/builtins.h"
 
@@ -97,13 +104,27 @@ store_total(Job *job, const HttpResponse *response, const Failure *failure)
 	args[4] = unseen ? CStringGetTextDatum(failure->message) : (Datum) 0;
 	nulls[4] = unseen ? ' ' : 'n';
 	(void) statement_run(&upsert_total, args, nulls);
+	job->total = total;
 	return INQUIRY_DONE;
+}
+
+static InquiryResult
+store_drift(Job *job, const HttpResponse *response, const Failure *failure)
+{
+	InquiryResult result = store_total(job, response, failure);
+
+	if (job->total >= 0)
+		audit_compare(job->org->name, job->claim.product, job->entity->name, job->total);
+	return result;
 }
 
 static const Inquiry inquiries[] = {
 	{"check", 0, 0, ask_access, store_access},
 	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total},
+	{"drift", 0, 0, ask_total, store_drift},
 	{"refresh", 0, 0, documentation_ask, documentation_store},
+	{"record", RECORD_ATTEMPTS, 0, record_ask, NULL, record_finish},
+	{CHILDREN_KIND, 0, 0, children_ask, NULL, children_finish},
 };
 
 const Inquiry *
@@ -123,6 +144,11 @@ inquiry_finish(Job *job, const HttpResponse *response, const Failure *failure)
 	bool		durable = true;
 	InquiryResult result;
 
+	if (job->inquiry->finish != NULL)
+	{
+		job->inquiry->finish(job, response, failure);
+		return;
+	}
 	if (!session_begin("noting what the API answered"))
 	{
 		job->over = true;

@@ -33,6 +33,7 @@ struct Writer
 	int64		open_dead_letters;
 	int			come_again;		/* records that another parent brought in this run */
 	bool		noted_shared;	/* that several parents bring the same records */
+	bool		by_id;			/* the records were asked for one by one */
 };
 
 /* A record on its way into the table. */
@@ -59,6 +60,7 @@ typedef struct Batch
 	TupleDesc	stored;			/* of the rows that thin copies are laid over */
 	int64		became_live;
 	List	   *settled;		/* ids that are in the table now (char *) */
+	List	   *merges;			/* of people, that the page tells of: see merge.c */
 } Batch;
 
 /*
@@ -73,5 +75,8 @@ extern void writer_drop_settled(Batch *batch);
  */
 extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 								   Datum *values, bool *nulls);
+
+/* Counts the live rows of a table that was there before the extension. */
+extern void writer_count_rows_once(const char *org, const Entity *entity);
 
 #endif							/* SYNC_ENGINE_WRITER_BATCH_H */

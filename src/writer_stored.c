@@ -104,10 +104,12 @@ look_up(Batch *batch, int *n_stored)
  * because a lagging replica of the API served an older copy of it.
  */
 static bool
-is_settled(const Record *record, const Stored *stored)
+is_settled(const Writer *writer, const Record *record, const Stored *stored)
 {
 	if (stored->live && stored->has_hash && stored->hash == record->hash)
 		return true;
+	if (writer->by_id)
+		return false;
 	return record->has_updated_at && stored->has_updated_at &&
 		record->updated_at < stored->updated_at &&
 		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
@@ -174,7 +176,7 @@ writer_drop_settled(Batch *batch)
 		Stored		key = {.id = pending->record.source->id};
 		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
 
-		if (found != NULL && is_settled(&pending->record, found))
+		if (found != NULL && is_settled(batch->writer, &pending->record, found))
 		{
 			batch->counts->unchanged++;
 			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
@@ -269,4 +271,37 @@ writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool
 	/* neither form's hash is true of a mixture */
 	nulls[UPSERT_HASH] = mixed;
 	pending->same = same;
+}
+
+/*
+ * writer_count_rows_once: an extension that was made anew finds tables in place.
+ */
+void
+writer_count_rows_once(const char *org, const Entity *entity)
+{
+	static Statement select_state = {
+		"SELECT 1 FROM sync_engine.sync_state WHERE org = $1 AND product = $2 AND entity = $3",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement insert_state = {
+		"INSERT INTO sync_engine.sync_state (org, product, entity, rows) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product, entity) DO NOTHING",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	Oid			types[1] = {TEXTOID};
+	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(entity->product),
+	CStringGetTextDatum(entity->name)};
+	MemoryContext context = CurrentMemoryContext;
+	const bool	read_only = false;
+
+	if (statement_run(&select_state, args, NULL) > 0)
+		return;
+	session_become_table_owner();
+	(void) SPI_execute_with_args(psprintf("SELECT count(*) FROM %s WHERE org = $1 AND _deleted_at IS NULL",
+										  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+								 1, types, args, NULL, read_only, 0);
+	MemoryContextSwitchTo(context);
+	args[3] = Int64GetDatum(result_int64(0, 1, 0));
+	session_become_extension_owner();
+	(void) statement_run(&insert_state, args, NULL);
 }
