@@ -39,11 +39,11 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'record', 'children')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'record', 'children', 'approve')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
 	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out
-	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile')),
+	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile') OR mode ~ '^approve \d+$'),	-- of a delete batch
 	execution text NOT NULL CHECK (execution IN ('sequential', 'parallel', 'hybrid')),
 	priority int NOT NULL DEFAULT 0,
 	retry_of bigint,						-- the run whose jobs go on where they stopped
@@ -115,7 +115,7 @@ CREATE TABLE sync_engine.job (
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
 	note text,								-- why it reads otherwise than it was asked to
 	manifest_version text,					-- of the columns that it reads
-	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas
+	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas; -infinity = not known
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included
 	failures int NOT NULL DEFAULT 0,		-- to write since the last page
@@ -133,6 +133,9 @@ CREATE TABLE sync_engine.job (
 	unchanged bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
 	dead_lettered bigint NOT NULL DEFAULT 0,
+	seen bigint NOT NULL DEFAULT 0,			-- reconcile: ids in its seen_page rows
+	missing bigint,							-- reconcile: ids that were seen and not stored
+	flaw text,								-- reconcile: why what it has read proves nothing
 	started_at timestamptz,
 	finished_at timestamptz,
 	error text,

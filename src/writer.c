@@ -470,6 +470,7 @@ writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int
 	if (writer->come_again >= SHARED_AFTER && !writer->noted_shared)
 		note_shared(writer);
 	count_live_rows(&batch);
+	writer_strike(writer, items, n);
 	note_unknown_attributes(&batch);
 	close_dead_letters(&batch);
 }

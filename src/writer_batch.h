@@ -13,6 +13,7 @@
 #define SYNC_ENGINE_WRITER_BATCH_H
 
 #include "access/htup.h"
+#include "delete_batch.h"
 #include "executor/spi.h"
 #include "record.h"
 #include "writer.h"
@@ -63,6 +64,15 @@ typedef struct Batch
 	List	   *merges;			/* of people, that the page tells of: see merge.c */
 } Batch;
 
+/* Whose records the writer writes. */
+static inline DeleteScope
+writer_scope(const Writer *writer)
+{
+	DeleteScope scope = {writer->org, writer->entity->product, writer->entity->name};
+
+	return scope;
+}
+
 /*
  * Looks up what the table has of the batch's records, and leaves only those
  * that must be written.  Runs as the table owner.
@@ -78,5 +88,7 @@ extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 
 /* Counts the live rows of a table that was there before the extension. */
 extern void writer_count_rows_once(const char *org, const Entity *entity);
+/* Takes records that are shown from all batches that would delete them. */
+extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 
 #endif							/* SYNC_ENGINE_WRITER_BATCH_H */
