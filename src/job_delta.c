@@ -80,7 +80,7 @@ job_delta_begin(Job *job)
 	const char *reason;
 
 	job->manifest_version = tables_version(job->entity, job->table);
-	job->ceiling = WATERMARK_NONE;
+	job->ceiling = WATERMARK_UNSEEN;
 	read_all(job);
 	if (!is_delta)
 		return;
@@ -88,7 +88,7 @@ job_delta_begin(Job *job)
 	if (reason == NULL)
 		job->mode = JOB_DELTA;
 	else
-		job_row_make_full(job, reason);
+		job_row_make_full(job, "", reason);	/* a position of a delta is none of a full */
 }
 
 char *

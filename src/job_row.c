@@ -15,6 +15,7 @@
 #include "job_row.h"
 #include "session.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 
 bool
 job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
@@ -29,7 +30,7 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	};
 	Datum		args[8];
 	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' ',
-	job->ceiling == WATERMARK_NONE ? 'n' : ' ', ' '};
+	job->ceiling == WATERMARK_UNSEEN ? 'n' : ' ', ' '};
 
 	args[0] = Int64GetDatum(job->claim.job_id);
 	args[1] = Int64GetDatum(job->claim.epoch);
@@ -37,20 +38,20 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	args[3] = Int64GetDatum(job->unsaved_requests);
 	args[4] = Int64GetDatum(n_new);
 	args[5] = Int64GetDatum(expected);
-	args[6] = Float8GetDatum((double) job->ceiling);
+	args[6] = Float8GetDatum(job->ceiling == WATERMARK_NONE ? -get_float8_infinity() : (double) job->ceiling);
 	args[7] = CStringGetTextDatum(job->manifest_version);
 	return statement_run(&move, args, nulls) == 1;
 }
 
 void
-job_row_make_full(Job *job, const char *reason)
+job_row_make_full(Job *job, const char *position, const char *reason)
 {
 	static Statement update = {
-		"UPDATE sync_engine.job SET mode = 'full', note = $3 WHERE job_id = $1 AND epoch = $2",
-		3, {INT8OID, INT8OID, TEXTOID}
+		"UPDATE sync_engine.job SET mode = 'full', position = $3, note = $4 WHERE job_id = $1 AND epoch = $2",
+		4, {INT8OID, INT8OID, TEXTOID, TEXTOID}
 	};
-	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
-	CStringGetTextDatum(reason)};
+	Datum		args[4] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
+	CStringGetTextDatum(position), CStringGetTextDatum(reason)};
 
 	(void) statement_run(&update, args, NULL);
 }

@@ -63,7 +63,7 @@ restart(Job *job, const char *position, const char *note)
 		return;
 	}
 	if (job->reconcile == NULL)
-		job_row_make_full(job, note);
+		job_row_make_full(job, position, note);
 	note_strategy(job, note);
 	session_commit(durable);
 

@@ -21,8 +21,10 @@
 #include "job_row.h"
 #include "json_hash.h"
 #include "lib/stringinfo.h"
+#include "page_owner.h"
 #include "reconcile.h"
 #include "session.h"
+#include "url.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -240,7 +242,7 @@ answer_question(Job *job, const PageRequest *request)
 		const HttpResponse *response = http_response(request->transfer);
 
 		page = page_parse((char *) response->body, response->body_len, &default_limits);
-		if (page->problem == NULL && !job_page_is_ours(job, page))
+		if (page->problem == NULL && !page_owner_is_org(job, page))
 			return;
 	}
 	is_known = page != NULL && page->problem == NULL;
@@ -366,13 +368,7 @@ path_of(const Job *job, const char *id)
 	if (brace == NULL)
 		elog(ERROR, "path \"%s\" of entity \"%s\" has no {id}", path, job->entity->name);
 	appendBinaryStringInfo(&target, path, (int) (brace - path));
-	for (const char *c = id; *c != '\0'; c++)
-	{
-		if (isalnum((unsigned char) *c) || strchr("-_.~", *c) != NULL)
-			appendStringInfoChar(&target, *c);
-		else
-			appendStringInfo(&target, "%%%02X", (unsigned char) *c);
-	}
+	url_append_escaped(&target, id);
 	appendStringInfoString(&target, brace + strlen("{id}"));
 	return target.data;
 }
@@ -633,7 +629,7 @@ answer_id(Job *job, PageRequest *request)
 			job_retry(job, request, &failure);
 			return;
 		}
-		if (!job_page_is_ours(job, page))
+		if (!page_owner_is_org(job, page))
 			return;
 		is_it = page->n_records == 1 && page->records[0].id != NULL &&
 			strcmp(page->records[0].id, request->asked) == 0 && writer_takes_type(job->writer, page->records[0].type);

@@ -61,6 +61,7 @@ typedef struct Batch
 	TupleDesc	stored;			/* of the rows that thin copies are laid over */
 	int64		became_live;
 	List	   *settled;		/* ids that are in the table now (char *) */
+	List	   *merges;			/* of people, that the page tells of: see merge.c */
 } Batch;
 
 /* Whose records the writer writes. */
@@ -87,5 +88,7 @@ extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 
 /* Takes records that are shown from all batches that would delete them. */
 extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
+/* Counts the live rows of a table that was there before the extension. */
+extern void writer_count_rows_once(const char *org, const Entity *entity);
 
 #endif							/* SYNC_ENGINE_WRITER_BATCH_H */

@@ -74,9 +74,9 @@ SELECT set_eq(
 	'pg_monitor reads all but credentials and payloads');
 SELECT set_eq(
 	$$SELECT proname::text FROM function WHERE has_function_privilege('pg_monitor', oid, 'EXECUTE')$$,
-	ARRAY['live_jobs', 'manifest_problems', 'obstacle', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
+	ARRAY['live_jobs', 'living_person', 'manifest_problems', 'obstacle', 'person_is_live', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
 		'sync_entity_delta_fields', 'sync_entity_orderable_fields', 'sync_entity_relationships', 'sync_explain',
-		'sync_manifest_analysis'],
+		'sync_living_id', 'sync_manifest_analysis'],
 	'and calls only what the views call, and what explains the manifest');
 
 INSERT INTO sync_engine.org (org, base_url) VALUES ('church', 'https://api.planningcenteronline.com');

@@ -218,6 +218,20 @@ run_ends($node, $run, 'succeeded', 60, "$name: the run goes on");
 is(job($run, 'Person', 'mode'), 'delta', "$name: as a delta");
 is(missing($org, 'Person'), '', "$name: nothing is lost");
 
+# ---- A table is read again as a whole ---------------------------------------------
+
+$name = 'a full read of what is there';
+my $rows = safe_psql($node, "SELECT count(*) FROM pco.person WHERE org = '$org'");
+mutate($org, 'Person', 'update', count => 700, stamp => 0);
+$simulator->post('fault', path => '/people/v2/people', org => $org, kind => 'hang', count => 0, contains => 'offset=594');
+$run = start_sync($node, $org, ['Person'], mode => 'full');
+has_fetched($node, $run, 'Person', 500);
+is(safe_psql($node, "SELECT count(*) FROM pco.person WHERE org = '$org'"), $rows, "$name: readers see no row less meanwhile");
+is(safe_psql($node, "SELECT status FROM sync_status WHERE org = '$org' AND entity = 'Person'"), 'running', "$name: ... while it goes on");
+$simulator->post('fault/clear');
+run_ends($node, $run, 'succeeded', 60, "$name: it ends");
+is(missing($org, 'Person'), '', "$name: all is there");
+
 is(safe_psql($node, 'SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),
 	0, 'the counters of all jobs add up');
 unlike(server_log($node), qr/TRAP|PANIC/, 'no process has crashed by itself');
