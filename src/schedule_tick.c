@@ -144,7 +144,6 @@ start(const Schedule *schedule, const CronText *cron, int64 now)
 	Datum		args[2] = {Int64GetDatum(schedule->id)};
 	List	   *left_out;
 
-	sql_check_mode(schedule->mode);
 	request.entities = sql_entities(schedule->entities, schedule->org, &request.everything, &left_out);
 	request.not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cron_offset_ms(cron, schedule->org, now));
 	args[1] = Int64GetDatum(queue_enqueue(&request));
