@@ -297,6 +297,31 @@ delete_batch_confirm_rest(int64 batch, const char *detail)
 	(void) statement_run(&update, args, NULL);
 }
 
+void
+delete_batch_reopen(int64 batch)
+{
+	static Statement update = {
+		"UPDATE sync_engine.delete_candidate SET status = 'proposed' WHERE batch = $1 AND status = 'confirmed'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
+List *
+delete_batch_lock_confirmed(int64 batch, int limit)
+{
+	static Statement lock = {
+		"SELECT record_id FROM sync_engine.delete_candidate WHERE batch = $1 AND status = 'confirmed' "
+		"ORDER BY record_id LIMIT $2 FOR NO KEY UPDATE",
+		2, {INT8OID, INT4OID}
+	};
+	Datum		args[2] = {Int64GetDatum(batch), Int32GetDatum(limit)};
+
+	return result_ids(statement_run(&lock, args, NULL));
+}
+
 List *
 delete_batch_others(int64 batch, Datum ids)
 {

@@ -81,6 +81,12 @@ extern void delete_batch_mark(int64 batch, Datum ids, const char *status, const 
 /* All that is left of the proposed ones is confirmed. */
 extern void delete_batch_confirm_rest(int64 batch, const char *detail);
 
+/* All that was confirmed is to be confirmed again. */
+extern void delete_batch_reopen(int64 batch);
+
+/* The next confirmed ones, locked: nobody strikes them before the transaction ends. */
+extern List *delete_batch_lock_confirmed(int64 batch, int limit);
+
 /* Of the ids (array of text), those that are no candidates of the batch (List of char *). */
 extern List *delete_batch_others(int64 batch, Datum ids);
 

@@ -685,6 +685,8 @@ begin_approval(Job *job)
 		job->over = true;
 		return;
 	}
+	/* what was confirmed long ago is to be confirmed again */
+	delete_batch_reopen(reconcile->batch);
 	session_commit(durable);
 	if (by_id)
 		reconcile_enter(job, phase);

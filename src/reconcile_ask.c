@@ -24,6 +24,7 @@
 #include "page_owner.h"
 #include "reconcile.h"
 #include "session.h"
+#include "url.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -367,13 +368,7 @@ path_of(const Job *job, const char *id)
 	if (brace == NULL)
 		elog(ERROR, "path \"%s\" of entity \"%s\" has no {id}", path, job->entity->name);
 	appendBinaryStringInfo(&target, path, (int) (brace - path));
-	for (const char *c = id; *c != '\0'; c++)
-	{
-		if (isalnum((unsigned char) *c) || strchr("-_.~", *c) != NULL)
-			appendStringInfoChar(&target, *c);
-		else
-			appendStringInfo(&target, "%%%02X", (unsigned char) *c);
-	}
+	url_append_escaped(&target, id);
 	appendStringInfoString(&target, brace + strlen("{id}"));
 	return target.data;
 }
