@@ -90,8 +90,9 @@ BEGIN
 	INSERT INTO sync_engine.manifest_entity (product, entity, strategy, order_keys, where_keys)
 	SELECT 'people', e, 'keyset', '{updated_at}', '{updated_at}' FROM unnest('{App,Carrier,Grade}'::text[]) e
 	ON CONFLICT DO NOTHING;
-	INSERT INTO sync_engine.sync_state (org, product, entity, watermark, last_full_at)
-	SELECT 'church', product, entity, now(), now() FROM sync_engine.manifest_entity WHERE source = 'user';
+	-- counted just now, or a real lane would count them after a delta
+	INSERT INTO sync_engine.sync_state (org, product, entity, watermark, last_full_at, counted_at)
+	SELECT 'church', product, entity, now(), now(), now() FROM sync_engine.manifest_entity WHERE source = 'user';
 END;
 $$;
 COMMENT ON PROCEDURE empty_queue() IS 'Begins anew: the next run is the first, and what it asks for can be read by deltas';
