@@ -115,7 +115,7 @@ SELECT coalesce(s.org, j.org) AS org, coalesce(s.product, j.product) AS product,
 	s.strategy_note, s.error, s.watermark, s.last_full_at, s.last_reconcile_at
 FROM sync_engine.sync_state s
 FULL JOIN (SELECT DISTINCT ON (org, product, entity) org, product, entity, status, started_at, error
-	FROM sync_engine.job WHERE status IN ('queued', 'running', 'paused') AND strategy NOT IN ('check', 'probe', 'drift', 'refresh', 'record', 'children')
+	FROM sync_engine.job WHERE status IN ('queued', 'running', 'paused') AND strategy NOT IN ('check', 'probe', 'drift', 'refresh', 'record', 'children', 'approve')
 	ORDER BY org, product, entity, status = 'running' DESC, job_id) j
 	ON (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
 LEFT JOIN sync_engine.org o ON o.org = coalesce(s.org, j.org);

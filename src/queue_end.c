@@ -198,7 +198,7 @@ record_state(int64 job_id)
 		"    THEN nullif(ceiling, '-infinity') END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN manifest_version END, "
 		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN started_at END "
-		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'drift', 'refresh', 'record', 'children') "
+		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'drift', 'refresh', 'record', 'children', 'approve') "
 		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
 		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
 		"  last_finished_at = EXCLUDED.last_finished_at, "

@@ -81,6 +81,8 @@ a_job(FunctionCallInfo fcinfo)
 {
 	return (Job) {
 		.claim = {.job_id = PG_GETARG_INT64(0),.epoch = PG_GETARG_INT64(1)},
+		.manifest_version = "",
+		.ceiling = WATERMARK_UNSEEN,
 		.unsaved_requests = 1
 	};
 }

@@ -74,7 +74,8 @@ SELECT set_eq(
 	'pg_monitor reads all but credentials and payloads');
 SELECT set_eq(
 	$$SELECT proname::text FROM function WHERE has_function_privilege('pg_monitor', oid, 'EXECUTE')$$,
-	ARRAY['live_jobs', 'living_person', 'manifest_problems', 'obstacle', 'person_is_live', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
+	ARRAY['cron_problems', 'live_jobs', 'living_person', 'manifest_problems', 'obstacle', 'person_is_live', 'resolve_entity',
+		'schedule_next', 'sync_dependency_graph', 'sync_entity_capabilities',
 		'sync_entity_delta_fields', 'sync_entity_orderable_fields', 'sync_entity_relationships', 'sync_explain',
 		'sync_living_id', 'sync_manifest_analysis'],
 	'and calls only what the views call, and what explains the manifest');

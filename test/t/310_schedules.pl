@@ -219,6 +219,10 @@ is(
 	'6 runs in a row have failed, so the next 14 ticks are left out',
 	"$name: the view says so");
 is(column($hourly, q{next_at - now() BETWEEN '14 h 50 min' AND '15 h 5 min'}), 't', "$name: and when the next is due");
+is(
+	safe_psql($node, q{SELECT status, reason, until IS NOT NULL FROM sync_explain('org1') WHERE status = 'scheduled'}),
+	"scheduled|schedule $hourly: 6 runs in a row have failed, so the next 14 ticks are left out|t",
+	"$name: so does sync_explain");
 is(outcomes($every_hour, 'succeeded', 14 + 3), '0' x 14 . '111', "$name: a success makes it good");
 is(column($hourly, 'problem'), '', "$name: and there is no problem");
 is(outcomes($every_hour, 'failed', 1), '1', "$name: then another fails");
@@ -293,6 +297,13 @@ $run = wait_for(sub { column($real, 'last_run_id') }, $tick_s, "$name: a run is 
 run_ends($node, $run, 'succeeded', $soon_s, "$name: it succeeds");
 is_complete($node, 'org1', $name, 'Person');
 is(column($real, 'last_at <= now(), last_status, last_error, problem'), 't|succeeded||', "$name: the view says so");
+wait_for(
+	sub {
+		safe_psql($node, q{SELECT status, reason, until < now() + interval '67 s' FROM sync_explain('org1')}) eq
+		  "idle|nothing is asked for until schedule $real is due|t";
+	},
+	$soon_s,
+	"$name: sync_explain says when the next is due");
 
 $name = 'pg_cron calls another database';
 wait_for(

@@ -211,6 +211,19 @@ is(sql("SELECT string_agg(requests::text, ' ') FROM sync_jobs WHERE run_id >= $r
 $_->quit for @sessions;
 $sim->post('latency', ms => 0);
 
+# ---- As many jobs of the organisation run as may ------------------------------------------------
+
+$sim->post('fault', path => '/people/v2/', contains => 'per_page', kind => 'hang', count => 0);
+$run = start_sync($node, 'org1', [qw(Address Campus Carrier Email FieldDatum FieldDefinition Household InactiveReason
+	List MaritalStatus Message NameSuffix NamePrefix NoteCategory PhoneNumber SchoolOption SocialProfile Tab Workflow)],
+	mode => 'full', execution => 'parallel');
+wait_for(sub { sql("SELECT count(*) FROM sync_jobs WHERE run_id = $run AND status = 'running'") >= 16 }, 30,
+	'all places of the organisation are taken');
+is(record('Person', $people[0]), 'unchanged', 'a record needs none');
+sql("SELECT sync_cancel($run)");
+is(sql("SELECT sync_wait($run)"), 'cancelled', 'the others wait still');
+$sim->post('fault/clear');
+
 # ---- The lane is lost meanwhile ---------------------------------------------------------------
 
 $sim->post('mutate', org => 'org1', entity => 'Person', op => 'update', id => $people[12], attr => 'first_name', value => 'Mia');

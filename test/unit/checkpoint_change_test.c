@@ -111,6 +111,7 @@ test_changing_list(uint64 seed)
 	if (model_random(5) == 0)
 		quirks.cap = 3 + model_random(6);
 	quirks.no_total = model_random(8) == 0;
+	reader_is_bold = model_random(2) == 0;
 
 	list_create(model_random(150), way, &quirks);
 	fill_list(list.n_initial);
@@ -191,6 +192,7 @@ test_newest_ends_at_anchor(uint64 seed)
 	shuffle(model_random(2 * list.n_initial + 1));
 	start = random_start(READ_NEWEST);
 	from = checkpoint_parse(start);
+	reader_is_bold = false;
 	for (int i = 0; i < list.n_initial; i++)
 		n_news += is_in(&list.rows[i], from);
 	/* each page after the first repeats a row; the last one has one that is old, if there is */

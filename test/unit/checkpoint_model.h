@@ -59,6 +59,9 @@ static struct
 	int64		most_suspects;
 } reader;
 
+/* Downwards it asks for as many pages ahead as elsewhere, which no job does. */
+static bool reader_is_bold;
+
 static void
 checkpoint_free(Checkpoint *checkpoint)
 {
@@ -138,7 +141,7 @@ after_page(const ReadPage *page, Checkpoint *next)
 		Min(reader.run_ahead * 2 + 1, MODEL_WINDOW);
 	reader.total = page->total_count < 0 ? -1 :
 		page->total_count - (page->offset + page->n_rows - next->offset);
-	if (checkpoint_way(next, list.way) == READ_NEWEST)
+	if (checkpoint_way(next, list.way) == READ_NEWEST && !reader_is_bold)
 		reader.run_ahead = Min(next->offset / reader.per_page / 8, MODEL_WINDOW);
 	drop_first();
 	if (reader.n_window > 0 &&

@@ -180,6 +180,49 @@ test_step_back_is_not_fooled(void)
 	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, filled, false, -1}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
 }
 
+/*
+ * Downwards: the news end with the first row that is older than the anchor; a page
+ * that was asked for ahead may show the row before it as it was before an edit.
+ */
+static void
+test_newest(void)
+{
+	const ReadRow rows[] = {KEY("a", 9), KEY("b", 8)};
+	const ReadRow before_edit[] = {KEY("b", 6), KEY("d", 5)};
+	const ReadRow unsound[] = {{.id = "b", .unsound = true}, KEY("c", 8)};
+	const ReadRow nameless[] = {{.id = "", .unsound = true}, KEY("c", 8)};
+	const ReadRow inclusive[] = {KEY("b", 8), KEY("c", 7)};
+	const ReadRow beyond[] = {KEY("b", 8), KEY("c", 7), KEY("d", 6)};
+	const ReadRow null_beyond[] = {KEY("b", 8), NO_KEY("c")};
+	const ReadRow upwards[] = {KEY("b", 8), KEY("c", 9)};
+	const ReadRow null_first[] = {NO_KEY("a"), KEY("b", 8)};
+	const char *text = "offset=2 anchor=7 key=8 ties=1 tail=a,b";
+	int			first;
+
+#define NEWEST(the_offset, the_rows, the_back) \
+	({ \
+		Checkpoint *checkpoint = checkpoint_parse(text); \
+		checkpoint->back = (the_back); \
+		judge(checkpoint, (ReadPage) {(the_offset), lengthof(the_rows), (the_rows), true, 9}, READ_NEWEST, \
+			  doubt_end, &first); \
+	})
+	CHECK_INT(judge(checkpoint_parse("offset=0 anchor=7"), (ReadPage) {0, 2, rows, true, 9}, READ_NEWEST,
+					doubt_end, &first), READ_APPLY);
+	CHECK_INT(NEWEST(1, inclusive, 0), READ_APPLY);
+	CHECK_INT(first, 1);
+	CHECK_INT(NEWEST(1, beyond, 0), READ_LAST);
+	CHECK_INT(NEWEST(1, null_beyond, 0), READ_LAST);
+	CHECK_INT(NEWEST(1, before_edit, 0), READ_STEP_BACK);
+	CHECK_INT(NEWEST(1, upwards, 0), READ_IGNORED);
+	CHECK_INT(NEWEST(1, null_first, 0), READ_IGNORED);
+	/* asked for after the page before, it proves enough: edits move rows away from what is unread */
+	CHECK_INT(NEWEST(1, unsound, 0), READ_STEP_BACK);
+	CHECK_INT(NEWEST(1, unsound, 1), READ_APPLY);
+	CHECK_INT(first, 0);
+	CHECK_INT(NEWEST(1, nameless, 1), READ_STEP_BACK);
+#undef NEWEST
+}
+
 static void
 test_ignored(void)
 {
@@ -378,6 +421,7 @@ main(void)
 	test_empty_list();
 	test_overlap();
 	test_step_back_is_not_fooled();
+	test_newest();
 	test_ignored();
 	test_suspect();
 	test_unsound_key();
