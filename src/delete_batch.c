@@ -196,6 +196,19 @@ delete_batch_set_status(int64 batch, const char *status, const char *reason)
 	(void) statement_run(&update, args, nulls);
 }
 
+void
+delete_batch_settle_state(int64 batch)
+{
+	static Statement update = {
+		"UPDATE sync_engine.sync_state s SET status = 'succeeded', error = NULL FROM sync_engine.delete_batch b "
+		"WHERE b.batch = $1 AND (s.org, s.product, s.entity) = (b.org, b.product, b.entity) AND s.status = 'held'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
 char *
 delete_batch_exceeds(DeleteScope scope, int64 candidates, int64 stored)
 {

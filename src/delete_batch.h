@@ -61,6 +61,9 @@ extern void delete_batch_replace_older(DeleteScope scope, int64 batch);
 /* What becomes of a batch; the reason may be NULL. */
 extern void delete_batch_set_status(int64 batch, const char *status, const char *reason);
 
+/* Somebody has decided: sync_status does not show the entity as held any more. */
+extern void delete_batch_settle_state(int64 batch);
+
 /*
  * Why so many candidates have to wait for people, by the org's thresholds; NULL
  * if they need not.  stored: live rows.

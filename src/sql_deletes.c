@@ -114,6 +114,7 @@ sync_deletes_reject(PG_FUNCTION_ARGS)
 	require_status(delete_batch_lock(number), number, "held");
 	rows = (int64) statement_run(&reject, args, NULL);
 	note_decision(number, "rejected");
+	delete_batch_settle_state(number);
 	owner_scope_leave(&scope);
 	SPI_finish();
 	PG_RETURN_INT64(rows);
