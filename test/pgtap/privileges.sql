@@ -70,7 +70,7 @@ SELECT is_empty(
 	'pg_monitor changes nothing');
 SELECT set_eq(
 	$$SELECT name FROM relation WHERE NOT has_table_privilege('pg_monitor', oid, 'SELECT')$$,
-	ARRAY['credential', 'dead_letter', 'sync_dead_letters'],
+	ARRAY['credential', 'dead_letter', 'delete_candidate', 'sync_dead_letters'],
 	'pg_monitor reads all but credentials and payloads');
 SELECT set_eq(
 	$$SELECT proname::text FROM function WHERE has_function_privilege('pg_monitor', oid, 'EXECUTE')$$,
