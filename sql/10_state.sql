@@ -39,8 +39,7 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'record', 'children',
-		'approve')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'record', 'children', 'approve')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
 	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out

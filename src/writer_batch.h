@@ -86,9 +86,9 @@ extern void writer_drop_settled(Batch *batch);
 extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 								   Datum *values, bool *nulls);
 
-/* Takes records that are shown from all batches that would delete them. */
-extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 /* Counts the live rows of a table that was there before the extension. */
 extern void writer_count_rows_once(const char *org, const Entity *entity);
+/* Takes records that are shown from all batches that would delete them. */
+extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 
 #endif							/* SYNC_ENGINE_WRITER_BATCH_H */
