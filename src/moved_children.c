@@ -104,6 +104,8 @@ moved_children_read_again(const char *org, List *moves)
 		times[n++] = TimestampTzGetDatum(move->at);
 		due = Max(due, TimestampTzPlusMilliseconds(move->at, guc_replica_lag * INT64CONST(1000)));
 	}
+	/* the API's clock may be ahead of ours */
+	due = Min(due, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_replica_lag * INT64CONST(1000)));
 	if (due <= GetCurrentTimestamp())
 		due = DT_NOBEGIN;
 	array = PointerGetDatum(construct_array(people, n, TEXTOID, -1, false, TYPALIGN_INT));
