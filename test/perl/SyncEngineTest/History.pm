@@ -44,6 +44,7 @@ use warnings FATAL => 'all';
 
 use Exporter qw(import);
 use IO::Handle;
+use IPC::Open2;
 use JSON::PP;
 use POSIX ();
 use PostgreSQL::Test::Utils ();
@@ -120,6 +121,7 @@ sub start_worker
 	{
 		# What the helpers say belongs to the history, not to the test.
 		my $said = '';
+		local $SIG{PIPE} = 'IGNORE';
 		Test::More->builder->$_(\$said) for qw(output failure_output todo_output);
 		for my $seed (@share)
 		{
@@ -211,13 +213,48 @@ sub sql
 
 	while (1)
 	{
-		my ($out, $error) = ('', '');
-		my $status = eval { $self->{node}->psql('sync', $sql, stdout => \$out, stderr => \$error) };
+		my $out = $self->ask_session($sql);
 
-		return $out if defined $status && $status == 0;
-		die "$sql: $error" if defined $status && $status == 3 || time > $end;
+		return $out if defined $out;
+		die "$sql: the server does not come back\n" if time > $end;
 		usleep(20_000);
 	}
+}
+
+# ask_session: the same, or nothing if the server has gone.  One psql serves many
+# statements: to start one takes longer than what it is asked.
+sub ask_session
+{
+	my ($self, $sql) = @_;
+	my $asked = $self->{asked}++;
+	my @lines;
+
+	if (!$self->{session})
+	{
+		my $session = {};
+
+		$session->{pid} = open2(@$session{qw(from to)}, 'sh', '-c', 'exec psql -XAtq -d "$0" 2>&1', $self->{node}->connstr('sync'));
+		$self->{session} = $session;
+	}
+
+	my ($from, $to) = @{ $self->{session} }{qw(from to)};
+	print $to "$sql;\n\\echo asked $asked\n";
+	$to->flush;
+	while (defined(my $line = <$from>))
+	{
+		chomp $line;
+		if ($line eq "asked $asked")
+		{
+			my $out = join "\n", grep { !/^(?:NOTICE|WARNING|HINT):/ } @lines;
+
+			die "$sql: $out\n" if $out =~ /^ERROR:/m;
+			return $out;
+		}
+		push @lines, $line;
+	}
+	waitpid $self->{session}{pid}, 0;
+	delete $self->{session};
+	return;
 }
 
 # live_rows: what the copy has, by entity and id.
@@ -271,8 +308,7 @@ sub story_of
 	my ($self, $entity, $id) = @_;
 	my $table = data_table($entity);
 
-	return $self->sql(qq{\\x on
-		SELECT to_jsonb(t) FROM $table t WHERE (org, id) = ('$self->{org}', '$id');
+	return $self->sql(qq{SELECT to_jsonb(t) FROM $table t WHERE (org, id) = ('$self->{org}', '$id');
 		SELECT to_jsonb(c), to_jsonb(b) FROM sync_engine.delete_candidate c JOIN sync_engine.delete_batch b USING (batch)
 		WHERE (b.org, c.record_id) = ('$self->{org}', '$id')});
 }
