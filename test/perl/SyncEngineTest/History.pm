@@ -44,6 +44,7 @@ use warnings FATAL => 'all';
 
 use Exporter qw(import);
 use IO::Handle;
+use IO::Select;
 use IPC::Open2;
 use JSON::PP;
 use POSIX ();
@@ -61,6 +62,9 @@ my $live = '_deleted_at IS NULL';
 
 # A run that takes this long does not come to its end by itself.
 my $patience_s = 90;
+
+# The steps of a history that takes longer are shown.
+my $long = 20;
 
 # How much of what differs is shown.
 my $shown = 10;
@@ -83,29 +87,43 @@ sub are_survived
 	my ($seeds, %options) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @workers = map { start_worker($_, $seeds, %options) } 0 .. $options{workers} - 1;
+	my $answers = IO::Select->new(map { $_->{answers} } @workers);
+	my %lines = map { $_->{answers} => '' } @workers;
+	my $done = 0;
 
+	while (my @ready = $answers->can_read)
+	{
+		for my $worker (@ready)
+		{
+			$answers->remove($worker) if !sysread $worker, $lines{$worker}, 65_536, length $lines{$worker};
+			$done++, judge(decode_json($1), %options) while $lines{$worker} =~ s/^(.*)\n//;
+		}
+	}
+	is($done, scalar @$seeds, 'all histories came to their end');
 	for my $worker (@workers)
 	{
-		my $answers = $worker->{answers};
-
-		while (my $line = <$answers>)
-		{
-			my ($seed, $problem, $steps) = @{ decode_json($line) };
-			my $text = join "\n", map { "  $_" } @$steps;
-
-			ok($problem eq '', "seed $seed") || diag("SYNC_ENGINE_SEED=$seed: $problem\n$text");
-			note($text) if $options{show};
-			$worker->{done}++;
-		}
 		waitpid $worker->{pid}, 0;
-		is("$? $worker->{done}", "0 $worker->{histories}", 'all histories of a worker came to their end');
-		unlike(server_log($worker->{node}), qr/TRAP|PANIC/, 'no process of its cluster crashed by itself');
+		unlike(server_log($worker->{node}), qr/TRAP|PANIC/, 'no process of the cluster crashed by itself');
+		ok($worker->{simulator}->stop, 'its simulator is well');
 	}
 	return;
 }
 
+# judge: what a worker says of a history.
+sub judge
+{
+	my ($answer, %options) = @_;
+	my ($seed, $seconds, $problem, $steps) = @$answer;
+	my $text = join "\n", map { "  $_" } @$steps;
+	local $Test::Builder::Level = $Test::Builder::Level + 2;
+
+	ok($problem eq '', sprintf 'seed %d, %.1f s', $seed, $seconds) || diag("SYNC_ENGINE_SEED=$seed: $problem\n$text");
+	note($text) if $problem eq '' && ($options{show} || $seconds > $long);
+	return;
+}
+
 # start_worker: a process that does its share of the seeds, and writes a line for
-# each into a file.
+# each.
 sub start_worker
 {
 	my ($number, $seeds, %options) = @_;
@@ -128,14 +146,15 @@ sub start_worker
 			my $self = bless { node => $node, simulator => $simulator, columns => \%columns, org => "seed$seed", steps => [] };
 			my $problem = eval { $self->live_through(draw_history($seed, @{ $options{modes} })); '' } // $@;
 
-			print $write encode_json([ $seed, $problem, $self->{steps} ]), "\n";
+			$self->end_session;
+			print $write encode_json([ $seed, time - $self->{begun}, $problem, $self->{steps} ]), "\n";
 			$write->flush;
 		}
 		# The parent's clusters and simulators are not ours to end.
 		POSIX::_exit(0);
 	}
 	close $write;
-	return { node => $node, answers => $answers, pid => $pid, done => 0, histories => scalar @share };
+	return { node => $node, simulator => $simulator, answers => $answers, pid => $pid };
 }
 
 # live_through: the history, from its beginning to its end; dies if it goes wrong.
@@ -245,15 +264,25 @@ sub ask_session
 		chomp $line;
 		if ($line eq "asked $asked")
 		{
-			my $out = join "\n", grep { !/^(?:NOTICE|WARNING|HINT):/ } @lines;
+			my $out = join "\n", grep { !/^(?:NOTICE|DETAIL|HINT):/ } @lines;
 
+			last if $out =~ /^(?:FATAL|WARNING|PANIC):|connection to server/m;
 			die "$sql: $out\n" if $out =~ /^ERROR:/m;
 			return $out;
 		}
 		push @lines, $line;
 	}
-	waitpid $self->{session}{pid}, 0;
-	delete $self->{session};
+	$self->end_session;
+	return;
+}
+
+sub end_session
+{
+	my ($self) = @_;
+	my $session = delete $self->{session} or return;
+
+	close $session->{to};
+	waitpid $session->{pid}, 0;
 	return;
 }
 
@@ -613,6 +642,7 @@ sub do_end_lane
 	my ($self) = @_;
 
 	$self->add(' ' . $self->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'sync_engine lane'}));
+	$self->{lane_was_lost} = 1;
 	return;
 }
 
@@ -673,6 +703,19 @@ sub come_to_rest
 	$self->do_approve if $self->has_reconcile;
 	$self->nothing_is_lost;
 	$self->is_true;
+	$self->forget_lost_lanes;
+	return;
+}
+
+# forget_lost_lanes: a lane that leaves in peace ends the row of those that were
+# lost, each of which makes the next one wait longer.
+sub forget_lost_lanes
+{
+	my ($self) = @_;
+	my $end = time + $patience_s;
+
+	usleep(50_000) while $self->{lane_was_lost} && time < $end
+	  && $self->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'sync_engine lane'}) ne '0';
 	return;
 }
 
