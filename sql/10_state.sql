@@ -39,7 +39,7 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'check', 'probe', 'refresh')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
 	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out
@@ -113,7 +113,8 @@ CREATE TABLE sync_engine.job (
 	lane bigint,							-- the lane that holds it
 	epoch bigint NOT NULL DEFAULT 0,		-- fencing number, checked at every commit
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
-	since timestamptz,						-- delta: changes from then on are read
+	note text,								-- why it reads otherwise than it was asked to
+	manifest_version text,					-- of the columns that it reads
 	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included

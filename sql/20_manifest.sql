@@ -37,6 +37,7 @@ CREATE TABLE sync_engine.manifest_entity (
 	unreachable text,
 	confidence text CHECK (confidence IN ('high', 'medium', 'low')),
 	origin text,
+	audit_every interval CHECK (audit_every > interval '0'),
 	PRIMARY KEY (product, entity, source)
 );
 COMMENT ON TABLE sync_engine.manifest_entity IS 'Entities of the API: where they are and how they are read';
@@ -52,6 +53,7 @@ COMMENT ON COLUMN sync_engine.manifest_entity.strategy IS 'How it is read; where
 COMMENT ON COLUMN sync_engine.manifest_entity.unreachable IS 'Why it cannot be synced; '''' = it can after all';
 COMMENT ON COLUMN sync_engine.manifest_entity.confidence IS 'How well the documents agree on it';
 COMMENT ON COLUMN sync_engine.manifest_entity.origin IS 'Documents that describe it';
+COMMENT ON COLUMN sync_engine.manifest_entity.audit_every IS 'How long deltas do without a full read in between; a week where they see all that the API stamps, else a day';
 
 -- Column names of the engine's own begin with an underscore, so no attribute's may.
 CREATE TABLE sync_engine.manifest_attribute (
@@ -131,9 +133,16 @@ LEFT JOIN sync_engine.manifest_product b ON b.product = k.product AND b.source =
 COMMENT ON VIEW sync_engine.merged_product IS 'Products as the manifest has them, all sources together';
 
 -- keyset_key: what its list is read by; own_strategy: how it is read unless it
--- comes with its parent's pages.
+-- comes with its parent's pages; delta: how the API tells what has changed, by
+-- which key, and whether that shows all changes but deletes and what it does not stamp.
 CREATE VIEW sync_engine.merged_entity WITH (security_invoker = true) AS
-SELECT s.*, k.keyset_key, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
+SELECT s.*, k.keyset_key, d.delta_key, CASE WHEN s.parent IS NOT NULL THEN 'parents'
+		WHEN d.delta_key = ANY (s.order_keys) AND d.delta_key = ANY (s.where_keys) THEN 'keyset'
+		WHEN d.delta_key = ANY (s.where_keys) THEN 'window'
+		WHEN d.delta_key = ANY (s.order_keys) THEN 'descending' END AS delta,
+	s.parent IS NULL AND coalesce(d.delta_key = 'updated_at' OR s.strategy = 'append_log', false) AS delta_complete,
+	coalesce(s.audit_own, CASE WHEN s.parent IS NULL AND (d.delta_key = 'updated_at' OR s.strategy = 'append_log')
+		THEN interval '7 days' ELSE interval '1 day' END) AS audit_every, CASE WHEN s.parent IS NOT NULL THEN 'per_parent' WHEN s.single THEN 'singleton'
 		WHEN k.keyset_key IS NOT NULL THEN 'keyset' WHEN s.strategy = 'include' THEN 'full_scan'
 		ELSE s.strategy END AS own_strategy
 FROM (
@@ -143,7 +152,7 @@ SELECT e.product, e.entity, e.path, e.get_path, e.single, e.parent, e.parent_col
 		WHEN 'updated_at' = ANY (e.order_keys) AND 'updated_at' = ANY (e.where_keys) THEN 'keyset'
 		WHEN 'created_at' = ANY (e.order_keys) AND 'created_at' = ANY (e.where_keys) THEN 'keyset'
 		ELSE 'full_scan' END) AS strategy,
-	e.order_keys, e.where_keys, e.includes, e.unreachable, e.confidence, e.origin,
+	e.order_keys, e.where_keys, e.includes, e.unreachable, e.confidence, e.origin, e.audit_own,
 	e.path IS NOT NULL AND e.unreachable IS NULL AS ready,
 	lower(regexp_replace(e.entity, '(?<=.)([A-Z])', '_\1', 'g')) AS table_name
 FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
@@ -159,7 +168,8 @@ FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
 		coalesce(u.includes, d.includes, b.includes, '{}') AS includes,
 		nullif(coalesce(u.unreachable, d.unreachable, b.unreachable), '') AS unreachable,
 		coalesce(u.confidence, d.confidence, b.confidence) AS confidence,
-		coalesce(u.origin, d.origin, b.origin) AS origin
+		coalesce(u.origin, d.origin, b.origin) AS origin,
+		coalesce(u.audit_every, d.audit_every, b.audit_every) AS audit_own
 	FROM (SELECT DISTINCT product, entity FROM sync_engine.manifest_entity) k
 	LEFT JOIN sync_engine.manifest_entity u ON (u.product, u.entity) = (k.product, k.entity) AND u.source = 'user'
 	LEFT JOIN sync_engine.manifest_entity d ON (d.product, d.entity) = (k.product, k.entity) AND d.source = 'discovered'
@@ -167,7 +177,11 @@ FROM (SELECT k.product, k.entity, coalesce(u.path, d.path, b.path) AS path,
 ) s, LATERAL (SELECT CASE WHEN s.parent IS NULL AND s.strategy IN ('keyset', 'append_log', 'created_tail', 'include')
 	THEN CASE WHEN 'updated_at' = ANY (s.order_keys) AND 'updated_at' = ANY (s.where_keys) THEN 'updated_at'
 		WHEN 'created_at' = ANY (s.order_keys) AND 'created_at' = ANY (s.where_keys) THEN 'created_at' END
-	END AS keyset_key) k;
+	END AS keyset_key) k, LATERAL (SELECT CASE WHEN s.parent IS NULL AND NOT s.single AND s.strategy <> 'full_scan'
+	THEN CASE WHEN 'updated_at' = ANY (s.order_keys || s.where_keys) THEN 'updated_at'
+		WHEN s.strategy IN ('append_log', 'created_tail') AND 'created_at' = ANY (s.order_keys || s.where_keys)
+		THEN 'created_at' END
+	END AS delta_key) d;
 COMMENT ON VIEW sync_engine.merged_entity IS 'Entities as the manifest has them, all sources together; ready = it can be synced';
 
 CREATE VIEW sync_engine.merged_attribute WITH (security_invoker = true) AS

@@ -13,10 +13,10 @@ SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.strat
 	s.run_id AS joined_run_id, j.attempts, j.pages, j.expected,
 	j.fetched, j.inserted, j.updated, j.unchanged, j.deleted, j.dead_lettered, j.requests,
 	j.started_at, j.finished_at, j.finished_at - j.started_at AS duration,
-	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint
+	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint, j.note
 FROM sync_engine.job j LEFT JOIN sync_engine.job s ON s.job_id = j.joined_job_id
-WHERE j.strategy <> 'probe';
--- what sync_plan asks is in sync_runs, as a run of kind probe
+WHERE j.strategy NOT IN ('probe', 'drift');
+-- what sync_plan asks is in sync_runs, as a run of kind probe; what deltas are checked by, as drift
 COMMENT ON VIEW @extschema@.sync_jobs IS 'Jobs: one entity within a run each';
 
 CREATE VIEW @extschema@.sync_runs WITH (security_invoker = true) AS
@@ -111,10 +111,10 @@ SELECT coalesce(s.org, j.org) AS org, coalesce(s.product, j.product) AS product,
 			THEN 'paused until sync_resume'
 		WHEN j.status = 'queued' THEN 'queued' || coalesce(': ' || j.error, '')
 		ELSE 'on request' END AS next,
-	s.strategy_note, s.error
+	s.strategy_note, s.error, s.watermark, s.last_full_at, s.last_reconcile_at
 FROM sync_engine.sync_state s
 FULL JOIN (SELECT DISTINCT ON (org, product, entity) org, product, entity, status, started_at, error
-	FROM sync_engine.job WHERE status IN ('queued', 'running', 'paused') AND strategy NOT IN ('check', 'probe', 'refresh')
+	FROM sync_engine.job WHERE status IN ('queued', 'running', 'paused') AND strategy NOT IN ('check', 'probe', 'drift', 'refresh')
 	ORDER BY org, product, entity, status = 'running' DESC, job_id) j
 	ON (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
 LEFT JOIN sync_engine.org o ON o.org = coalesce(s.org, j.org);

@@ -171,11 +171,17 @@ checkpoint_offset(const Checkpoint *checkpoint, int per_page, int ahead)
 	return Max(next, 0) + (int64) ahead * (per_page - 1);
 }
 
+ReadWay
+checkpoint_way(const Checkpoint *checkpoint, ReadWay way)
+{
+	return checkpoint->plain ? READ_BY_ID : way;
+}
+
 bool
-checkpoint_in_window(const Checkpoint *checkpoint, bool keyset, int64 offset)
+checkpoint_in_window(const Checkpoint *checkpoint, ReadWay way, int64 offset)
 {
 	/* a tie longer than the window cannot be left behind */
-	return !keyset || checkpoint->plain || offset < CHECKPOINT_WINDOW_ROWS ||
+	return checkpoint_way(checkpoint, way) != READ_KEYSET || offset < CHECKPOINT_WINDOW_ROWS ||
 		!checkpoint->has_key || offset <= checkpoint->offset;
 }
 
@@ -220,9 +226,9 @@ checkpoint_enter_parent(Checkpoint *checkpoint, const char *parent)
  * honours_request: does the page keep the order and the filter?
  */
 static bool
-honours_request(const Checkpoint *checkpoint, const ReadPage *page, const char **problem)
+honours_request(const Checkpoint *checkpoint, const ReadPage *page, ReadWay way, const char **problem)
 {
-	const ReadRow *before = NULL;	/* the last row with a key */
+	const ReadRow *before = NULL;	/* the last row with a key; downwards, the last row */
 
 	for (int i = 0; i < page->n_rows; i++)
 	{
@@ -230,17 +236,19 @@ honours_request(const Checkpoint *checkpoint, const ReadPage *page, const char *
 
 		if (row->unsound)
 			continue;
-		if (checkpoint->has_anchor && (!row->has_key || row->key < checkpoint->anchor))
+		if (way != READ_NEWEST && checkpoint->has_anchor && (!row->has_key || row->key < checkpoint->anchor))
 		{
 			*problem = "the server ignores the filter";
 			return false;
 		}
-		if (before != NULL && (!row->has_key || row->key < before->key))
+		if ((way == READ_KEYSET && before != NULL && (!row->has_key || row->key < before->key)) ||
+			(way == READ_NEWEST && before != NULL && row->has_key &&
+			 (!before->has_key || row->key > before->key)))
 		{
 			*problem = "the server ignores the order";
 			return false;
 		}
-		if (row->has_key)
+		if (row->has_key || way == READ_NEWEST)
 			before = row;
 	}
 	return true;
@@ -264,16 +272,35 @@ ends_list(const ReadPage *page, int per_page, bool has_news)
 }
 
 /*
- * stands_where_it_was: is this row the i-th of the tail, and not edited since?
- * An edited row has a later key, or one at last; it has moved behind rows that
- * are not read yet, and proves nothing.
+ * passes_anchor: downwards, has the page come to rows that are no news?
  */
 static bool
-stands_where_it_was(const Checkpoint *checkpoint, int i, const ReadRow *row, bool keyset)
+passes_anchor(const Checkpoint *checkpoint, const ReadPage *page)
+{
+	for (int i = 0; i < page->n_rows; i++)
+	{
+		const ReadRow *row = &page->rows[i];
+
+		if (!row->unsound && (!row->has_key || row->key < checkpoint->anchor))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * stands_where_it_was: is this row the i-th of the tail, and not edited since?
+ * An edited row has a later key, or one at last; it has moved behind rows that
+ * are not read yet, or to the front, and proves nothing.  Downwards only the keys
+ * that equal the last one tell.
+ */
+static bool
+stands_where_it_was(const Checkpoint *checkpoint, int i, const ReadRow *row, ReadWay way)
 {
 	if (strcmp(row->id, checkpoint->tail[i]) != 0)
 		return false;
-	if (!keyset || row->unsound)
+	if (way == READ_NEWEST)
+		return !row->unsound && row->has_key && checkpoint->has_key && row->key == checkpoint->key;
+	if (way != READ_KEYSET || row->unsound)
 		return true;
 	if (!checkpoint->has_key)
 		return !row->has_key;
@@ -287,11 +314,14 @@ stands_where_it_was(const Checkpoint *checkpoint, int i, const ReadRow *row, boo
  * no row that is unread stands before it.
  */
 static bool
-reaches_back(const Checkpoint *checkpoint, const ReadPage *page, bool keyset)
+reaches_back(const Checkpoint *checkpoint, const ReadPage *page, ReadWay way)
 {
 	if (page->offset == 0)
 		return true;
-	if (keyset && checkpoint->has_key && page->n_rows > 0 && !page->rows[0].unsound &&
+	if (way == READ_NEWEST && checkpoint->has_key && page->n_rows > 0 && !page->rows[0].unsound &&
+		page->rows[0].has_key && page->rows[0].key > checkpoint->key)
+		return true;
+	if (way == READ_KEYSET && checkpoint->has_key && page->n_rows > 0 && !page->rows[0].unsound &&
 		(!page->rows[0].has_key || page->rows[0].key < checkpoint->key))
 		return true;
 	for (int row = 0; row < page->n_rows; row++)
@@ -300,7 +330,7 @@ reaches_back(const Checkpoint *checkpoint, const ReadPage *page, bool keyset)
 			continue;			/* it may have moved */
 		for (int i = 0; i < checkpoint->n_tail; i++)
 		{
-			if (stands_where_it_was(checkpoint, i, &page->rows[row], keyset))
+			if (stands_where_it_was(checkpoint, i, &page->rows[row], way))
 				return true;
 		}
 	}
@@ -311,13 +341,15 @@ reaches_back(const Checkpoint *checkpoint, const ReadPage *page, bool keyset)
  * advance: the checkpoint after the rows from `first` on.
  */
 static void
-advance(Checkpoint *checkpoint, const ReadPage *page, int first, bool keyset)
+advance(Checkpoint *checkpoint, const ReadPage *page, int first, ReadWay way)
 {
+	bool		by_key = way == READ_KEYSET || way == READ_NEWEST;
+
 	for (int i = first; i < page->n_rows; i++)
 	{
 		const ReadRow *row = &page->rows[i];
 
-		if (keyset && row->has_key)
+		if (by_key && row->has_key)
 		{
 			if (checkpoint->has_key && row->key == checkpoint->key)
 				checkpoint->ties++;
@@ -343,7 +375,7 @@ advance(Checkpoint *checkpoint, const ReadPage *page, int first, bool keyset)
 	checkpoint->offset = page->offset + page->n_rows;
 	checkpoint->back = 0;
 
-	if (keyset && checkpoint->has_key && checkpoint->offset >= CHECKPOINT_WINDOW_ROWS &&
+	if (way == READ_KEYSET && checkpoint->has_key && checkpoint->offset >= CHECKPOINT_WINDOW_ROWS &&
 		(!checkpoint->has_anchor || checkpoint->key > checkpoint->anchor))
 	{
 		/* the new window begins with the rows that share the last key */
@@ -354,21 +386,21 @@ advance(Checkpoint *checkpoint, const ReadPage *page, int first, bool keyset)
 }
 
 ReadVerdict
-checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool trust_end,
+checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, ReadWay way, bool trust_end,
 				 int per_page, int *first, const char **problem)
 {
 	const bool	stepped_back = checkpoint->back > 0;
 	bool		is_last;
 
-	keyset = keyset && !checkpoint->plain;
+	way = checkpoint_way(checkpoint, way);
 	*first = 0;
 
-	if (keyset && !honours_request(checkpoint, page, problem))
+	if (way != READ_BY_ID && !honours_request(checkpoint, page, way, problem))
 		return READ_IGNORED;
 
 	if (stepped_back)
 	{
-		if (!reaches_back(checkpoint, page, keyset))
+		if (!reaches_back(checkpoint, page, way))
 		{
 			checkpoint->back *= 2;
 			return READ_STEP_BACK;
@@ -377,7 +409,7 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 	else if (overlap(checkpoint) > 0)
 	{
 		if (page->n_rows == 0 ||
-			!stands_where_it_was(checkpoint, checkpoint->n_tail - 1, &page->rows[0], keyset))
+			!stands_where_it_was(checkpoint, checkpoint->n_tail - 1, &page->rows[0], way))
 		{
 			checkpoint->back = Max(per_page / STEP_BACK_SHARE, 1);
 			return READ_STEP_BACK;
@@ -385,6 +417,11 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 		*first = 1;
 	}
 
+	if (way == READ_NEWEST && passes_anchor(checkpoint, page))
+	{
+		advance(checkpoint, page, *first, way);
+		return READ_LAST;
+	}
 	is_last = ends_list(page, per_page, page->n_rows > *first);
 	if (is_last && page->total_count > page->offset + page->n_rows && !trust_end)
 	{
@@ -409,6 +446,6 @@ checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page, bool keyset, bool
 		checkpoint->has_key = false;
 		checkpoint->ties = 0;
 	}
-	advance(checkpoint, page, *first, keyset);
+	advance(checkpoint, page, *first, way);
 	return is_last ? READ_LAST : READ_APPLY;
 }

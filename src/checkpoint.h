@@ -6,10 +6,10 @@
  * Pure: no server state, no clock, no I/O.
  *
  * A list is read in offset pages inside a window.  The window starts at the
- * beginning (no anchor; rows whose key is NULL come first there) and, where
- * the API can filter, moves on to where[key][gte]=anchor before offsets get
- * deep.  Several pages of a window can be under way at once; they are taken
- * strictly in order.
+ * beginning (no anchor; rows whose key is NULL come first there), or where a
+ * delta does, and, where the API can order and filter, moves on to
+ * where[key][gte]=anchor before offsets get deep.  Several pages of a window can
+ * be under way at once; they are taken strictly in order.
  *
  * Each page repeats the last row of the page before.  If it is not there, rows
  * have moved meanwhile (an edit moves a row to the end of the list, a delete
@@ -41,11 +41,20 @@
  */
 #define CHECKPOINT_TAIL			6
 
+/* How a list is asked for. */
+typedef enum ReadWay
+{
+	READ_BY_ID,					/* as it stands: by id, all of it */
+	READ_KEYSET,				/* ordered by a key, from the anchor on if there is one */
+	READ_FILTERED,				/* by id, those whose key is not before the anchor */
+	READ_NEWEST					/* ordered by the key downwards, as far as the anchor */
+} ReadWay;
+
 typedef struct Checkpoint
 {
 	int64		offset;			/* rows of the window that are done */
 	bool		has_anchor;
-	int64		anchor;			/* unix seconds; the window starts there */
+	int64		anchor;			/* unix seconds; the window starts, or ends, there */
 	bool		has_key;
 	int64		key;			/* of the last row, unix seconds */
 	int64		ties;			/* trailing rows that share it */
@@ -94,19 +103,21 @@ extern Checkpoint *checkpoint_parse(const char *text);
 extern int64 checkpoint_offset(const Checkpoint *checkpoint, int per_page, int ahead);
 
 /* Whether that page still lies in the present window. */
-extern bool checkpoint_in_window(const Checkpoint *checkpoint, bool keyset, int64 offset);
+extern bool checkpoint_in_window(const Checkpoint *checkpoint, ReadWay way, int64 offset);
 
 /*
  * Judges the next page of a list and advances the checkpoint accordingly; it
- * is left as it was by READ_SUSPECT and READ_IGNORED.  keyset: the list is
- * ordered by the key and can be filtered by it.  per_page is at least 2, or a
+ * is left as it was by READ_SUSPECT and READ_IGNORED.  per_page is at least 2, or a
  * page would only repeat the row before.  trust_end: an end that contradicts
  * total_count has been seen often enough.  *first is the first new row;
  * *problem a static text for READ_SUSPECT and READ_IGNORED.
  */
 extern ReadVerdict checkpoint_judge(Checkpoint *checkpoint, const ReadPage *page,
-									bool keyset, bool trust_end, int per_page,
+									ReadWay way, bool trust_end, int per_page,
 									int *first, const char **problem);
+
+/* The way that a list is read by after all. */
+extern ReadWay checkpoint_way(const Checkpoint *checkpoint, ReadWay way);
 
 /* Starts the list again, in the plain order of ids. */
 extern void checkpoint_restart_plain(Checkpoint *checkpoint);

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "job.h"
+#include "job_delta.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_row.h"
@@ -68,6 +69,8 @@ find_position(Job *job)
 	Entity	   *parent;
 
 	job->position = queue_job_position(job->claim.job_id);
+	if (job->position[0] == '\0')
+		job->position = job_delta_position(job);
 	if (job->entity->parent == NULL)
 		return true;
 	parent = manifest_load(job->entity->product, job->entity->parent);
@@ -75,7 +78,7 @@ find_position(Job *job)
 		return false;
 	(void) tables_ensure(parent);
 	job->walk = walk_create(job->entity, job->org->name, job->claim.ledger,
-							checkpoint_parse(job->position)->parent);
+							checkpoint_parse(job->position)->parent, job->mode == JOB_DELTA);
 	return true;
 }
 
@@ -103,6 +106,7 @@ start(Job *job)
 	job->claim.org = pstrdup(claim->org);
 	job->claim.product = pstrdup(claim->product);
 	job->claim.entity = pstrdup(claim->entity);
+	job->claim.mode = pstrdup(claim->mode);
 	job->position = pstrdup("");
 
 	job->org = org_load(job->claim.org, &failure);
@@ -123,8 +127,8 @@ start(Job *job)
 		job->entity->api_version = version;
 	if (job->inquiry == NULL)
 	{
-		job->keyset = job->entity->keyset_key != NULL;
 		job->table = tables_ensure(job->entity);
+		job_delta_begin(job);
 		job->writer = writer_create(job->entity, job->org->name, job->table,
 									claim->run_id, claim->job_id);
 		folded = queue_folded_jobs(claim->job_id);

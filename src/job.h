@@ -22,6 +22,7 @@
 #include "queue.h"
 #include "shmem.h"
 #include "walk.h"
+#include "watermark.h"
 #include "writer.h"
 
 /*
@@ -41,6 +42,13 @@ typedef enum RequestState
 	REQUEST_IN_FLIGHT,
 	REQUEST_ANSWERED			/* a page, waiting for its turn */
 } RequestState;
+
+/* What of its list a job reads. */
+typedef enum JobMode
+{
+	JOB_FULL,
+	JOB_DELTA					/* what has changed since the watermark */
+} JobMode;
 
 typedef struct Job Job;
 typedef struct Inquiry Inquiry;
@@ -74,7 +82,12 @@ struct Job
 	char	   *target;			/* of an inquiry: path and query to ask */
 	List	   *folded;			/* jobs that come along (Folded *) */
 	int			fold_suspects;	/* pages in a row that lack named records */
-	bool		keyset;			/* ordered and filtered by entity->keyset_key */
+	JobMode		mode;
+	ReadWay		way;			/* how its list is asked for, unless the server ignores that */
+	const char *key;			/* ... by which key, or NULL */
+	char	   *manifest_version;	/* of the columns that are read */
+	int64		watermark;		/* of the reads before; or WATERMARK_NONE */
+	int64		ceiling;		/* watermark that this read leaves; or WATERMARK_NONE */
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
 	int			per_page;		/* rows asked for; fewer if the API gives fewer */

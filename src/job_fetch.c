@@ -15,9 +15,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "audit.h"
 #include "errors.h"
 #include "guc.h"
 #include "iso8601.h"
+#include "job_delta.h"
 #include "job_fetch.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
@@ -69,7 +71,7 @@ plan_list(Job *job, int limit)
 
 		if (job->n_window > 0 &&
 			((job->total >= 0 && offset + 1 >= job->total) ||
-			 !checkpoint_in_window(checkpoint, job->keyset, offset)))
+			 !checkpoint_in_window(checkpoint, job->way, offset)))
 			break;
 		job_add_request(job, offset, NULL);
 	}
@@ -98,6 +100,26 @@ append_path(StringInfo url, const char *path, const WalkParent *parent)
 				appendStringInfo(url, "%%%02X", (unsigned char) *value);
 		}
 		c = strchr(c, '}');
+	}
+}
+
+/*
+ * append_way: the order and the filter that a list is asked for with.
+ */
+static void
+append_way(StringInfo url, const char *separator, ReadWay way, const char *key, const Checkpoint *checkpoint)
+{
+	if (way == READ_KEYSET || way == READ_NEWEST)
+	{
+		appendStringInfo(url, "%sorder=%s%s", separator, way == READ_NEWEST ? "-" : "", key);
+		separator = "&";
+	}
+	if ((way == READ_KEYSET || way == READ_FILTERED) && checkpoint->has_anchor)
+	{
+		char		anchor[ISO8601_LEN];
+
+		iso8601_format(checkpoint->anchor, anchor);
+		appendStringInfo(url, "%swhere%%5B%s%%5D%%5Bgte%%5D=%s", separator, key, anchor);
 	}
 }
 
@@ -133,17 +155,7 @@ request_url(const Job *job, const PageRequest *request)
 		appendStringInfo(&url, "%sinclude=%s", separator, include);
 		separator = "&";
 	}
-	if (job->keyset && !checkpoint->plain)
-	{
-		appendStringInfo(&url, "%sorder=%s", separator, job->entity->keyset_key);
-		if (checkpoint->has_anchor)
-		{
-			char		anchor[ISO8601_LEN];
-
-			iso8601_format(checkpoint->anchor, anchor);
-			appendStringInfo(&url, "&where%%5B%s%%5D%%5Bgte%%5D=%s", job->entity->keyset_key, anchor);
-		}
-	}
+	append_way(&url, separator, checkpoint_way(checkpoint, job->way), job->key, checkpoint);
 	return url.data;
 }
 
@@ -168,7 +180,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 	GovernorRequest governed = {
 		.deep_offset = request->offset > DEEP_OFFSET,
 		.max_in_flight = guc_max_requests_per_org,
-		.share_percent = job->org->rate_share,
+		.share_percent = job->claim.audit ? AUDIT_SHARE * Max(job->org->rate_share, 1) / 100 : job->org->rate_share,
 	};
 	HttpRequest http = {
 		.method = HTTP_GET,
@@ -381,6 +393,7 @@ job_fetch_take(Job *job, PageRequest *request)
 	switch (response_classify(response, job->org->name, &failure))
 	{
 		case RESPONSE_PAGE:
+			job_delta_see_clock(job, response->server_date);
 			break;
 		case RESPONSE_REDIRECT:
 			follow_redirect(job, request, response);
@@ -427,7 +440,7 @@ job_fetch_take(Job *job, PageRequest *request)
 				job_drop_window(job);
 				break;
 			}
-			if (job->keyset && (response->status == 400 || response->status == 422) &&
+			if (job->inquiry == NULL && job->walk == NULL && job->way != READ_BY_ID && (response->status == 400 || response->status == 422) &&
 				job_way_restart_plain(job, failure.message))
 				break;
 			if (job->inquiry != NULL)

@@ -119,6 +119,22 @@ prepare(Job *job, const FoldedJob *from)
 }
 
 /*
+ * note_version: of the columns that its records fill.
+ */
+static void
+note_version(const Folded *folded)
+{
+	static Statement update = {
+		"UPDATE sync_engine.job SET manifest_version = $2 WHERE job_id = $1",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[2] = {Int64GetDatum(folded->job_id),
+	CStringGetTextDatum(tables_version(folded->entity, folded->table))};
+
+	(void) statement_run(&update, args, NULL);
+}
+
+/*
  * start_one: what is wrong with one entity is its own business.
  */
 static void
@@ -141,6 +157,8 @@ start_one(Job *job, const FoldedJob *from)
 			else
 				problem = "the manifest has changed";
 			MemoryContextSwitchTo(old);
+			if (folded != NULL)
+				note_version(folded);
 			session_commit(durable);
 		}
 	}

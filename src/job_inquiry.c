@@ -5,6 +5,7 @@
  *
  * check: may the token read a product?  The answer's status is the result.
  * probe: how many records does a list have?  One record, and total_count.
+ * drift: the same, and do we have as many?
  * refresh: what does the API's documentation say of a product?
  *
  * IDENTIFICATION
@@ -14,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "job_documentation.h"
@@ -97,12 +99,24 @@ store_total(Job *job, const HttpResponse *response, const Failure *failure)
 	args[4] = unseen ? CStringGetTextDatum(failure->message) : (Datum) 0;
 	nulls[4] = unseen ? ' ' : 'n';
 	(void) statement_run(&upsert_total, args, nulls);
+	job->total = total;
 	return INQUIRY_DONE;
+}
+
+static InquiryResult
+store_drift(Job *job, const HttpResponse *response, const Failure *failure)
+{
+	InquiryResult result = store_total(job, response, failure);
+
+	if (job->total >= 0)
+		audit_compare(job->org->name, job->claim.product, job->entity->name, job->total);
+	return result;
 }
 
 static const Inquiry inquiries[] = {
 	{"check", 0, 0, ask_access, store_access},
 	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total},
+	{"drift", 0, 0, ask_total, store_drift},
 	{"refresh", 0, 0, documentation_ask, documentation_store},
 };
 

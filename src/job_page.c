@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "iso8601.h"
+#include "job_delta.h"
 #include "job_fold.h"
 #include "job_page.h"
 #include "job_row.h"
@@ -51,7 +52,7 @@ static const PageLimits default_limits = {0};
 #define LOCK_WAIT_MS		1000
 
 /*
- * read_key: the value of the keyset's key in a record; a missing one is null.
+ * read_key: the value of the list's key in a record; a missing one is null.
  */
 static void
 read_key(const PageRecord *record, const char *key, ReadRow *row)
@@ -83,8 +84,8 @@ read_rows(const Job *job, const ParsedPage *page)
 		const PageRecord *record = &page->records[i];
 
 		rows[i].id = record->id ? record->id : "";
-		if (job->keyset)
-			read_key(record, job->entity->keyset_key, &rows[i]);
+		if (job->way != READ_BY_ID)
+			read_key(record, job->key, &rows[i]);
 	}
 	return rows;
 }
@@ -274,6 +275,10 @@ after_page(Job *job, const PageRequest *request, const char *position, bool list
 	job->total = read->total_count < 0 ? -1 :
 		read->total_count - (read->offset + read->n_rows - next->offset);
 
+	/* downwards nobody knows how far it goes: few of what is asked for may be in vain */
+	if (checkpoint_way(next, job->way) == READ_NEWEST)
+		job->run_ahead = Min(next->offset / job->per_page / 8, JOB_MAX_WINDOW);
+
 	job_drop_first(job);
 	if (read->has_next && read->n_rows < job->per_page && read->n_rows >= JOB_PER_PAGE_MIN)
 		job_shrink_pages(job, read->n_rows);	/* the server gives no more */
@@ -291,6 +296,18 @@ ends_where_we_are(const Checkpoint *checkpoint, const ReadPage *page)
 {
 	return checkpoint->back > 0 && checkpoint->n_tail > 0 && page->n_rows > 0 &&
 		strcmp(page->rows[page->n_rows - 1].id, checkpoint->tail[checkpoint->n_tail - 1]) == 0;
+}
+
+/*
+ * counts_what_is_read: is total_count, of this page, the number of records that
+ * the job will read?
+ */
+static bool
+counts_what_is_read(const Job *job, const Checkpoint *checkpoint, const PageRequest *request)
+{
+	if (job->mode == JOB_FULL)
+		return !checkpoint->has_anchor;
+	return job->way != READ_NEWEST && request->offset == 0 && job->claim.fetched == 0;
 }
 
 /*
@@ -318,7 +335,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	checkpoint->back = job->back;
 	is_stuck = ends_where_we_are(checkpoint, &read);
 
-	switch (checkpoint_judge(checkpoint, &read, job->keyset, job->suspect_pages >= TRUST_END_AFTER,
+	switch (checkpoint_judge(checkpoint, &read, job->way, job->suspect_pages >= TRUST_END_AFTER,
 							 job->per_page, &first, &problem))
 	{
 		case READ_APPLY:
@@ -352,7 +369,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 		checkpoint->n_tail = 0;
 		checkpoint->has_key = false;
 	}
-	if (!walk && !checkpoint->has_anchor && page->total_count >= 0)
+	if (!walk && page->total_count >= 0 && counts_what_is_read(job, checkpoint, request))
 		job->claim.expected = page->total_count;
 	position = checkpoint_format(checkpoint);
 
@@ -371,7 +388,8 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 		job_end(job, "failed", &failure);
 		return;
 	}
-	if (list_done && !walk && page->total_count > request->offset + page->n_records)
+	if (list_done && !walk && page->total_count > request->offset + page->n_records &&
+		!(job->mode == JOB_DELTA && job->way == READ_NEWEST))
 	{
 		shortfall.message = psprintf("the list ended after " INT64_FORMAT " of " INT64_FORMAT " records",
 									 request->offset + page->n_records, page->total_count);
@@ -439,7 +457,9 @@ judge(Job *job, PageRequest *request)
 		job_way_verify(job, page);
 		return;
 	}
-	if (job->keyset && !checkpoint_parse(job->position)->plain && (disowned = job_way_disowned(job, page)) != NULL)
+	if (!job_delta_check(job))
+		return;
+	if ((disowned = job_way_disowned(job, page)) != NULL)
 	{
 		(void) job_way_restart_plain(job, disowned);
 		return;

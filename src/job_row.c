@@ -22,12 +22,14 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	static Statement move = {
 		"UPDATE sync_engine.job SET position = $3, pages = pages + 1, requests = requests + $4, "
 		"  fetched = fetched + $5, unchanged = unchanged + $5, expected = $6, attempts = 0, failures = 0, "
-		"  suspect = false, applying = false, crashes = 0 "
+		"  suspect = false, applying = false, crashes = 0, ceiling = least(ceiling, to_timestamp($7)), "
+		"  manifest_version = $8 "
 		"WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
-		6, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID}
+		8, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TEXTOID}
 	};
-	Datum		args[6];
-	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' '};
+	Datum		args[8];
+	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' ',
+	job->ceiling == WATERMARK_NONE ? 'n' : ' ', ' '};
 
 	args[0] = Int64GetDatum(job->claim.job_id);
 	args[1] = Int64GetDatum(job->claim.epoch);
@@ -35,7 +37,22 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	args[3] = Int64GetDatum(job->unsaved_requests);
 	args[4] = Int64GetDatum(n_new);
 	args[5] = Int64GetDatum(expected);
+	args[6] = Float8GetDatum((double) job->ceiling);
+	args[7] = CStringGetTextDatum(job->manifest_version);
 	return statement_run(&move, args, nulls) == 1;
+}
+
+void
+job_row_make_full(Job *job, const char *position, const char *reason)
+{
+	static Statement update = {
+		"UPDATE sync_engine.job SET mode = 'full', position = $3, note = $4 WHERE job_id = $1 AND epoch = $2",
+		4, {INT8OID, INT8OID, TEXTOID, TEXTOID}
+	};
+	Datum		args[4] = {Int64GetDatum(job->claim.job_id), Int64GetDatum(job->claim.epoch),
+	CStringGetTextDatum(position), CStringGetTextDatum(reason)};
+
+	(void) statement_run(&update, args, NULL);
 }
 
 void

@@ -22,6 +22,9 @@
  */
 extern bool job_row_move(Job *job, const char *position, int64 n_new, int64 expected);
 
+/* It reads all of its list, from that position on, whatever was asked for: why. */
+extern void job_row_make_full(Job *job, const char *position, const char *reason);
+
 /* Moves what was not unchanged to where it belongs. */
 extern void job_row_count(Job *job, const WriteCounts *counts);
 

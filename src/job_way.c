@@ -40,43 +40,57 @@ note_strategy(Job *job, const char *note)
 	(void) statement_run(&upsert_note, args, NULL);
 }
 
-bool
-job_way_restart_plain(Job *job, const char *problem)
+/*
+ * restart: from that position, which is a beginning; a delta reads all now.
+ */
+static void
+restart(Job *job, const char *position, const char *note)
 {
-	Checkpoint *checkpoint = checkpoint_parse(job->position);
 	bool		durable = false;
-	char	   *position;
-
-	if (checkpoint->plain)
-		return false;			/* it is already */
 
 	ereport(LOG,
-			(errmsg("sync_engine: %s of org \"%s\" is read by plain offsets: %s",
-					job->entity->name, job->org->name, problem)));
-	checkpoint_restart_plain(checkpoint);
-	position = checkpoint_format(checkpoint);
-
+			(errmsg("sync_engine: %s of org \"%s\" is %s", job->entity->name, job->org->name, note)));
 	if (!session_begin("changing the strategy of a job"))
 	{
 		job->over = true;
-		return true;
+		return;
 	}
 	if (!job_row_move(job, position, 0, -1))
 	{
 		session_abort();
 		job->over = true;
-		return true;
+		return;
 	}
-	note_strategy(job, psprintf("read by plain offsets: %s", problem));
+	job_row_make_full(job, position, note);
+	note_strategy(job, note);
 	session_commit(durable);
 
+	job->mode = JOB_FULL;
+	job->watermark = WATERMARK_NONE;
 	job_set_position(job, position);
 	job->unsaved_requests = 0;
 	job->total = -1;
 	job->run_ahead = 0;
 	job->ignored_pages = 0;
 	job_drop_window(job);
+}
+
+bool
+job_way_restart_plain(Job *job, const char *problem)
+{
+	Checkpoint *checkpoint = checkpoint_parse(job->position);
+
+	if (checkpoint->plain)
+		return false;			/* it is already */
+	checkpoint_restart_plain(checkpoint);
+	restart(job, checkpoint_format(checkpoint), psprintf("read by plain offsets: %s", problem));
 	return true;
+}
+
+void
+job_way_restart(Job *job, const char *reason)
+{
+	restart(job, "", psprintf("read as a whole: %s", reason));
 }
 
 void
@@ -125,14 +139,15 @@ job_way_verify(Job *job, const ParsedPage *page)
 const char *
 job_way_disowned(const Job *job, const ParsedPage *page)
 {
-	const char *key = job->entity->keyset_key;
-	bool		orders = page->n_can_order_by == 0;
-	bool		filters = page->n_can_query_by == 0;
+	const char *key = job->key;
+	ReadWay		way = checkpoint_way(checkpoint_parse(job->position), job->way);
+	bool		orders = page->n_can_order_by == 0 || way == READ_BY_ID || way == READ_FILTERED;
+	bool		filters = page->n_can_query_by == 0 || way == READ_BY_ID || way == READ_NEWEST;
 
-	for (int i = 0; i < page->n_can_order_by; i++)
-		orders = orders || strcmp(page->can_order_by[i], key) == 0;
-	for (int i = 0; i < page->n_can_query_by; i++)
-		filters = filters || strcmp(page->can_query_by[i], key) == 0;
+	for (int i = 0; i < page->n_can_order_by && !orders; i++)
+		orders = strcmp(page->can_order_by[i], key) == 0;
+	for (int i = 0; i < page->n_can_query_by && !filters; i++)
+		filters = strcmp(page->can_query_by[i], key) == 0;
 	if (!orders)
 		return psprintf("the API does not order by %s", key);
 	if (!filters)

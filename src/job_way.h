@@ -19,9 +19,12 @@
  */
 extern bool job_way_restart_plain(Job *job, const char *problem);
 
+/* The list is read again from its beginning, all of it, for this reason. */
+extern void job_way_restart(Job *job, const char *reason);
+
 /*
- * The problem if the API says of its list that it cannot be ordered and
- * filtered by the keyset's key; else NULL.
+ * The problem if the API says of its list that it cannot be asked for in the way
+ * that it is; else NULL.
  */
 extern const char *job_way_disowned(const Job *job, const ParsedPage *page);
 

@@ -156,6 +156,24 @@ load_params(Entity *entity)
 	}
 }
 
+static EntityDelta
+delta_of(const char *word)
+{
+	static const char *const words[] = {
+		[DELTA_KEYSET] = "keyset",
+		[DELTA_FILTERED] = "window",
+		[DELTA_NEWEST] = "descending",
+		[DELTA_PARENTS] = "parents",
+	};
+
+	for (int i = DELTA_KEYSET; word != NULL && i <= DELTA_PARENTS; i++)
+	{
+		if (strcmp(words[i], word) == 0)
+			return i;
+	}
+	return DELTA_NONE;
+}
+
 static ColumnPrivacy
 column_privacy(const char *word)
 {
@@ -255,7 +273,7 @@ manifest_load(const char *product, const char *name)
 		"   WHERE a.product = e.product AND a.entity = e.entity) + "
 		"  2 * (SELECT count(*) FROM sync_engine.relationship r "
 		"   WHERE r.product = e.product AND r.entity = e.entity), "
-		"  e.single, e.shared, e.parent_columns, e.aliases "
+		"  e.single, e.shared, e.parent_columns, e.aliases, e.delta, e.delta_key "
 		"FROM sync_engine.entity e JOIN sync_engine.product p USING (product) "
 		"WHERE e.product = $1 AND e.entity = $2 AND e.ready",
 		2, {TEXTOID, TEXTOID}
@@ -298,6 +316,8 @@ manifest_load(const char *product, const char *name)
 	aliases = text_array(0, 11, &n);
 	for (int i = 0; i < n; i++)
 		entity->aliases = lappend(entity->aliases, aliases[i]);
+	entity->delta = delta_of(result_text(0, 12));
+	entity->delta_key = result_text(0, 13);
 	entity->columns = palloc(sizeof(EntityColumn) * (n_columns + entity->n_params));
 	entity->updated_at = -1;
 

@@ -44,6 +44,16 @@ typedef enum ColumnPrivacy
 	PRIVACY_HASH				/* a keyed digest is stored in its place */
 } ColumnPrivacy;
 
+/* How the API tells what has changed. */
+typedef enum EntityDelta
+{
+	DELTA_NONE,					/* it does not */
+	DELTA_KEYSET,				/* its list is ordered and filtered by the time of change */
+	DELTA_FILTERED,				/* ... only filtered */
+	DELTA_NEWEST,				/* ... only ordered */
+	DELTA_PARENTS				/* a walk: parents that have changed, and others in turn */
+} EntityDelta;
+
 typedef struct EntityColumn
 {
 	const char *name;			/* of the column */
@@ -72,6 +82,8 @@ typedef struct Entity
 	const char *api_version;
 	const char *strategy;
 	const char *keyset_key;		/* order and where key to read by, or NULL */
+	EntityDelta delta;
+	const char *delta_key;		/* by which time, or NULL */
 	const char *schema_name;	/* pco_people */
 	const char *table_name;		/* person */
 	const char *view_name;		/* in schema pco */

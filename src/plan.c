@@ -39,10 +39,26 @@
 #define FOLD_AGAIN			"7 days"
 
 /*
+ * choose_mode: what of the entity is read.  delta: how the API tells what has
+ * changed, or NULL; has_base: all of it has been read before.
+ */
+static void
+choose_mode(PlannedEntity *node, const char *mode, const char *delta, bool has_base)
+{
+	node->mode = mode;
+	if (strcmp(mode, "auto") != 0 && strcmp(mode, "delta") != 0)
+		return;
+	node->mode = delta != NULL && has_base ? "delta" : "full";
+	if (strcmp(node->mode, "full") == 0)
+		node->mode_reason = delta == NULL ? "the API does not tell what has changed" :
+			"it has not been read as a whole yet";
+}
+
+/*
  * load_nodes: what the manifest and the last syncs know of these entities.
  */
 static void
-load_nodes(SyncPlan *plan, List *names, const char *org)
+load_nodes(SyncPlan *plan, List *names, const char *org, const char *mode)
 {
 	static Statement select_nodes = {
 		"WITH node AS (SELECT u.name, u.n - 1 AS n FROM unnest($1) WITH ORDINALITY u(name, n)) "
@@ -55,7 +71,9 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 		"    AND m.strategy IS NOT NULL AND (m.product, m.entity) = (e.product, e.entity)), "
 		"  CASE WHEN e.parent IS NOT NULL AND e.parent_columns[cardinality(e.parent_columns)] <> 'id' THEN "
 		"    (SELECT nullif(count(*), 0) FROM sync_engine.walk_ledger l "
-		"     WHERE (l.org, l.product, l.entity) = ($2, e.product, e.entity)) END "
+		"     WHERE (l.org, l.product, l.entity) = ($2, e.product, e.entity)) END, "
+		"  e.delta, s.last_full_at IS NOT NULL AND (s.watermark IS NOT NULL OR e.delta = 'parents'), "
+		"  to_char(s.watermark, 'YYYY-MM-DD HH24:MI:SSOF'), e.delta_key "
 		"FROM node JOIN sync_engine.entity e ON node.name = e.product || '.' || e.entity "
 		"LEFT JOIN node parent ON parent.name = e.product || '.' || e.parent "
 		"LEFT JOIN sync_engine.sync_state s ON (s.org, s.product, s.entity) = ($2, e.product, e.entity) "
@@ -93,6 +111,9 @@ load_nodes(SyncPlan *plan, List *names, const char *org)
 		node->unseen = result_text(row, 13);
 		node->may_fold = result_bool(row, 14) && result_bool(row, 15);
 		node->lists = result_int64(row, 16, -1);
+		node->watermark = result_text(row, 19);
+		node->delta_key = result_text(row, 20);
+		choose_mode(node, mode, result_text(row, 17), result_bool(row, 18));
 		plan->n++;
 	}
 }
@@ -170,8 +191,14 @@ static void
 estimate(SyncPlan *plan, PlannedEntity *node)
 {
 	double		lists = node->parent < 0 ? 1 :
-		node->lists >= 0 ? node->lists : plan->nodes[node->parent].records;
+		node->lists >= 0 ? node->lists : plan->nodes[node->parent].stored;
 
+	node->stored = node->records;
+	if (strcmp(node->mode, "delta") == 0)
+	{
+		node->records = node->requests = node->parent < 0 ? 1 : 0;	/* at least */
+		return;
+	}
 	if (node->unseen != NULL || (node->parent >= 0 && plan->nodes[node->parent].unseen != NULL))
 	{
 		/* it is asked for once more, or not at all */
@@ -197,6 +224,7 @@ estimate(SyncPlan *plan, PlannedEntity *node)
 			node->records = lists * GUESSED_CHILDREN;
 		node->requests = lists > 0 ? lists * list_pages(node->records / lists) : 0;
 	}
+	node->stored = node->records;
 }
 
 /*
@@ -224,8 +252,10 @@ choose_strategies(SyncPlan *plan, bool may_fold)
 	{
 		fold[i].fold_parent = plan->nodes[i].folded_into;
 		fold[i].own_cost = plan->nodes[i].requests - verify_cost(&plan->nodes[i]);
+		/* only a sweep of all parents brings all children */
 		fold[i].may_fold = may_fold && fold[i].fold_parent >= 0 && plan->nodes[i].may_fold &&
-			!plan->nodes[fold[i].fold_parent].single;
+			!plan->nodes[fold[i].fold_parent].single && strcmp(plan->nodes[i].mode, "full") == 0 &&
+			strcmp(plan->nodes[fold[i].fold_parent].mode, "full") == 0;
 	}
 	plan_fold_choose(plan->n, fold, MAX_INCLUDES, folded);
 
@@ -254,7 +284,7 @@ plan_build(List *names, const char *org, const PlanOptions *options)
 
 	if (!options->only_named)
 		names = entity_names_with_parents(names);
-	load_nodes(plan, names, org);
+	load_nodes(plan, names, org, options->mode);
 	load_edges(plan, names, options->soft_edges);
 	sort(plan);
 	if (plan->problem == NULL)
@@ -277,6 +307,11 @@ plan_reason(const SyncPlan *plan, const PlannedEntity *node)
 	if (node->folded_into >= 0)
 		appendStringInfo(&reason, "comes with the pages of %s%s", plan->nodes[node->folded_into].entity,
 						 verify_cost(node) > 0 ? ", and is counted in its own list" : "");
+	else if (strcmp(node->mode, "delta") == 0 && node->parent >= 0)
+		appendStringInfo(&reason, "has no list of its own: one request for each %s that has changed, and for each once a day",
+						 plan->nodes[node->parent].entity);
+	else if (strcmp(node->mode, "delta") == 0)
+		appendStringInfo(&reason, "what has changed since %s, by %s", node->watermark, node->delta_key);
 	else if (node->parent >= 0)
 		appendStringInfo(&reason, "has no list of its own: one request for each %s",
 						 plan->nodes[node->parent].entity);
@@ -286,6 +321,8 @@ plan_reason(const SyncPlan *plan, const PlannedEntity *node)
 		appendStringInfo(&reason, "the API orders and filters it by %s", node->keyset_key);
 	else
 		appendStringInfoString(&reason, "the API cannot order and filter it by time: read by offset");
+	if (node->mode_reason != NULL)
+		appendStringInfo(&reason, "; all of it, for %s", node->mode_reason);
 	if (node->unseen != NULL)
 		appendStringInfo(&reason, "; this token may not see it: %s", node->unseen);
 	else if (!node->counted)

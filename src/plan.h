@@ -23,8 +23,12 @@ typedef struct PlannedEntity
 	const char *entity;
 	const char *strategy;		/* as it will be read */
 	const char *own_strategy;	/* as it would be read by itself */
+	const char *mode;			/* full, delta or reconcile */
+	const char *mode_reason;	/* why it is full although a delta was asked for, or NULL */
+	const char *watermark;		/* delta: from when on, as text; or NULL */
 	const char *path;
 	const char *keyset_key;		/* NULL = none */
+	const char *delta_key;		/* NULL = none */
 	bool		single;
 	int			parent;			/* node whose rows it walks, or -1 */
 	int			folded_into;	/* node whose pages bring it, or -1 */
@@ -34,7 +38,8 @@ typedef struct PlannedEntity
 	bool		may_fold;
 	double		lists;			/* of a walk, when it was done last; -1 = never */
 	bool		counted;		/* records is not a guess */
-	double		records;
+	double		records;		/* that are read */
+	double		stored;			/* that there are */
 	double		requests;
 } PlannedEntity;
 
@@ -53,6 +58,7 @@ typedef struct PlanOptions
 {
 	bool		may_fold;		/* one may come with another's pages */
 	bool		soft_edges;		/* containers before members, where that delays nobody */
+	const char *mode;			/* auto, full, delta or reconcile */
 	bool		only_named;		/* parents that nested ones walk are there already */
 } PlanOptions;
 

@@ -63,24 +63,25 @@ record_steps(int64 run_id, const char *manifest, const char *graph, const char *
  * joins another is decided when it is claimed.
  */
 static int64
-insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet,
-		   int64 folded_into, const char *via)
+insert_job(Run *run, const char *name, const char *mode, const char *note, const char *strategy,
+		   int wave, int unmet, int64 folded_into, const char *via)
 {
 	static Statement insert = {
 		"INSERT INTO sync_engine.job (run_id, org, product, entity, mode, strategy, priority, turn, wave, unmet, "
-		"  folded_into, via) "
-		"VALUES ($1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, $9, $10, $11) "
+		"  folded_into, via, note) "
+		"VALUES ($1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, $9, $10, $11, $12) "
 		"RETURNING job_id",
-		11, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT8OID, TEXTOID}
+		12, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT8OID, TEXTOID,
+		TEXTOID}
 	};
-	Datum		args[11];
-	char		nulls[11] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', folded_into == 0 ? 'n' : ' ',
-	via == NULL ? 'n' : ' '};
+	Datum		args[12];
+	char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', folded_into == 0 ? 'n' : ' ',
+	via == NULL ? 'n' : ' ', note == NULL ? 'n' : ' '};
 
 	args[0] = Int64GetDatum(run->run_id);
 	args[1] = CStringGetTextDatum(run->org);
 	args[2] = CStringGetTextDatum(name);
-	args[3] = CStringGetTextDatum(strcmp(run->mode, "auto") == 0 ? "full" : run->mode);
+	args[3] = CStringGetTextDatum(mode);
 	args[4] = CStringGetTextDatum(strategy);
 	args[5] = Int32GetDatum(run->priority);
 	args[6] = Float8GetDatum(run->turn);
@@ -88,6 +89,7 @@ insert_job(Run *run, const char *name, const char *strategy, int wave, int unmet
 	args[8] = Int32GetDatum(unmet);
 	args[9] = Int64GetDatum(folded_into);
 	args[10] = via ? CStringGetTextDatum(via) : (Datum) 0;
+	args[11] = note ? CStringGetTextDatum(note) : (Datum) 0;
 	if (folded_into == 0)
 		run->turn += run->turn_step;
 	(void) statement_run(&insert, args, nulls);
@@ -102,7 +104,7 @@ static bool
 goes_on(const Run *run, int64 job_id)
 {
 	static Statement take_over = {
-		"UPDATE sync_engine.job j SET position = o.position, expected = o.expected, stale = true, "
+		"UPDATE sync_engine.job j SET position = o.position, ceiling = o.ceiling, expected = o.expected, stale = true, "
 		"  ledger = coalesce(o.ledger, o.job_id) FROM sync_engine.job o "
 		"WHERE j.job_id = $1 AND o.run_id = $2 AND (o.product, o.entity) = (j.product, j.entity) "
 		"AND (o.mode, o.strategy) = (j.mode, j.strategy) AND o.status IN ('failed', 'cancelled', 'held') "
@@ -170,7 +172,7 @@ plan_inquiries(Run *run, List *names)
 	start_run(run, list_length(names));
 	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
 	foreach(cell, names)
-		(void) insert_job(run, strVal(lfirst(cell)), run->kind, 0, 0, 0, NULL);
+		(void) insert_job(run, strVal(lfirst(cell)), "full", NULL, run->kind, 0, 0, 0, NULL);
 }
 
 static int
@@ -187,9 +189,11 @@ static void
 plan_run(Run *run, List *names)
 {
 	bool		sequential = strcmp(run->execution, "sequential") == 0;
+	bool		is_delta = strcmp(run->mode, "delta") == 0;
 	PlanOptions options = {
-		.may_fold = !sequential,
+		.may_fold = !sequential && strcmp(run->mode, "reconcile") != 0,
 		.soft_edges = strcmp(run->execution, "parallel") != 0,
+		.mode = run->mode,
 		.only_named = run->retry_of != 0
 	};
 	SyncPlan   *plan = plan_build(names, run->org, &options);
@@ -225,7 +229,7 @@ plan_run(Run *run, List *names)
 			if (edge->to == number && edge->hard && !(waits && jobs[edge->from] == previous))
 				unmet++;
 		}
-		jobs[number] = insert_job(run, node->name, folds ? node->strategy : node->own_strategy,
+		jobs[number] = insert_job(run, node->name, node->mode, is_delta ? node->mode_reason : NULL, folds ? node->strategy : node->own_strategy,
 								  plan->graph->wave[number], unmet,
 								  folds ? jobs[node->folded_into] : 0, folds ? plan_via(plan, node) : NULL);
 		resumed[number] = !folds && goes_on(run, jobs[number]);
@@ -279,7 +283,7 @@ planner_plan_next_run(bool pauses)
 		names = lappend(names, makeString(TextDatumGetCString(entities[i])));
 	planned_run = run.run_id;
 	planned_step = &activity_load_manifest;
-	if (strcmp(run.kind, "sync") == 0)
+	if (strcmp(run.kind, "sync") == 0 || strcmp(run.kind, "audit") == 0)
 	{
 		plan_run(&run, names);
 		if (pauses)

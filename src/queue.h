@@ -42,6 +42,7 @@ typedef struct ClaimedJob
 	char	   *product;
 	char	   *entity;
 	char	   *strategy;
+	char	   *mode;
 	int64		fetched;
 	int64		requests;
 	int64		expected;		/* -1 = unknown */
@@ -50,6 +51,7 @@ typedef struct ClaimedJob
 	int64		ledger;			/* job that its walk's ledger is kept under */
 	bool		suspect;		/* its lane was lost, and no page has been written since */
 	bool		everything;		/* of a run that asks for all that can be seen */
+	bool		audit;			/* of a run that nobody asked for */
 } ClaimedJob;
 
 /* Why a job ended otherwise than well; texts may be NULL. */

@@ -234,7 +234,8 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		"WHERE job_id = ANY ($2) RETURNING job_id, run_id, epoch, org, product, entity, strategy, "
 		"  fetched, requests, expected, attempts, suspect, failures, coalesce(ledger, job_id), "
 		"  (SELECT everything FROM sync_engine.run r WHERE r.run_id = job.run_id), "
-		"  EXISTS (SELECT 1 FROM sync_engine.job f WHERE f.folded_into = job.job_id)",
+		"  EXISTS (SELECT 1 FROM sync_engine.job f WHERE f.folded_into = job.job_id), mode, "
+		"  (SELECT kind = 'audit' FROM sync_engine.run r WHERE r.run_id = job.run_id)",
 		2, {INT8OID, INT8ARRAYOID}
 	};
 	Datum		args[2] = {Int64GetDatum(lane), int64_array(decisions->claimed, decisions->n_claimed)};
@@ -267,6 +268,8 @@ carry_out_claims(int64 lane, const Decisions *decisions, MemoryContext context)
 		job->ledger = result_int64(row, 14, 0);
 		job->everything = result_bool(row, 15);
 		bring_others = bring_others || result_bool(row, 16);
+		job->mode = result_text(row, 17);
+		job->audit = result_bool(row, 18);
 		claimed = lappend(claimed, job);
 	}
 	MemoryContextSwitchTo(old);

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "audit.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "queue.h"
@@ -98,7 +99,8 @@ queue_settle_runs(Datum run_ids)
 	 * see the other's.
 	 */
 	queue_lock_run_rows(run_ids);
-	(void) statement_run(&settle, args, NULL);
+	if (statement_run(&settle, args, NULL) > 0)
+		audit_follow(run_ids);
 }
 
 void
@@ -174,7 +176,9 @@ end_followers(int64 job_id, const char *status)
 }
 
 /*
- * record_state: what sync_status shows of the entity from now on.  A note on the
+ * record_state: what sync_status shows of the entity from now on, and from where
+ * the next delta reads.  The watermark moves only when all that was to be read has
+ * been, to the time at which the read began.  A note on the
  * way of reading is of the job that made it; the next one that goes as planned
  * takes it away.
  */
@@ -183,19 +187,26 @@ record_state(int64 job_id)
 {
 	static Statement upsert_state = {
 		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, status, error, last_run_id, "
-		"  last_finished_at, last_success_at, total, counted_at, unseen) "
+		"  last_finished_at, last_success_at, total, counted_at, unseen, watermark, manifest_version, last_full_at) "
 		"SELECT org, product, entity, status, error, run_id, finished_at, "
 		"  CASE WHEN status IN ('succeeded', 'partial') THEN finished_at END, "
-		"  expected, CASE WHEN expected IS NOT NULL THEN finished_at END, "
+		"  CASE WHEN mode <> 'delta' THEN expected END, "
+		"  CASE WHEN mode <> 'delta' AND expected IS NOT NULL THEN finished_at END, "
 		"  CASE WHEN sqlstate IN ('" SQLSTATE_NO_ACCESS "', '" SQLSTATE_NO_SUCH_LIST "') "
-		"    AND status IN ('failed', 'skipped') THEN error END "
-		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'refresh') "
+		"    AND status IN ('failed', 'skipped') THEN error END, "
+		"  CASE WHEN status = 'succeeded' AND (mode = 'full' OR mode = 'delta' AND strategy <> 'per_parent') "
+		"    THEN ceiling END, "
+		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN manifest_version END, "
+		"  CASE WHEN status = 'succeeded' AND mode = 'full' THEN started_at END "
+		"FROM sync_engine.job WHERE job_id = $1 AND strategy NOT IN ('check', 'probe', 'drift', 'refresh') "
 		"ON CONFLICT (org, product, entity) DO UPDATE SET status = EXCLUDED.status, "
 		"  error = EXCLUDED.error, last_run_id = EXCLUDED.last_run_id, "
 		"  last_finished_at = EXCLUDED.last_finished_at, "
 		"  last_success_at = coalesce(EXCLUDED.last_success_at, s.last_success_at), "
 		"  total = coalesce(EXCLUDED.total, s.total), counted_at = coalesce(EXCLUDED.counted_at, s.counted_at), "
-		"  unseen = EXCLUDED.unseen, "
+		"  unseen = EXCLUDED.unseen, watermark = coalesce(EXCLUDED.watermark, s.watermark), "
+		"  manifest_version = coalesce(EXCLUDED.manifest_version, s.manifest_version), "
+		"  last_full_at = coalesce(EXCLUDED.last_full_at, s.last_full_at), "
 		"  strategy_note = CASE WHEN s.note_job_id = $1 OR EXCLUDED.last_success_at IS NULL "
 		"    THEN s.strategy_note END",
 		1, {INT8OID}
@@ -263,14 +274,15 @@ end_folded(int64 job_id, const char *status, const Failure *failure)
 {
 	static Statement have_counted = {
 		"UPDATE sync_engine.job j SET folded_into = NULL, status = 'queued', lane = NULL, epoch = epoch + 1, "
-		"  position = 'verify=1' FROM sync_engine.entity e "
+		"  position = 'verify=1', ceiling = (SELECT ceiling FROM sync_engine.job WHERE job_id = $1) "
+		"FROM sync_engine.entity e "
 		"WHERE j.folded_into = $1 AND j.status = 'running' "
 		"AND (e.product, e.entity) = (j.product, j.entity) AND e.parent IS NULL",
 		1, {INT8OID}
 	};
 	static Statement end_with = {
 		"UPDATE sync_engine.job SET status = $2, finished_at = clock_timestamp(), lane = NULL, "
-		"  error = $3, sqlstate = $4, hint = $5 "
+		"  error = $3, sqlstate = $4, hint = $5, ceiling = (SELECT ceiling FROM sync_engine.job WHERE job_id = $1) "
 		"WHERE folded_into = $1 AND status = 'running' RETURNING job_id, run_id",
 		5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};

@@ -41,7 +41,6 @@ read_request(FunctionCallInfo fcinfo, bool must_be_committed, RunRequest *reques
 	request->kind = "sync";
 	request->org = sql_text_argument(fcinfo, 0, "org");
 	request->mode = sql_one_of(fcinfo, 2, "mode", modes, lengthof(modes));
-	sql_check_mode(request->mode);
 	request->execution = sql_one_of(fcinfo, 3, "execution", executions, lengthof(executions));
 	if (PG_ARGISNULL(4))
 		ereport(ERROR,

@@ -274,16 +274,6 @@ sql_one_of(FunctionCallInfo fcinfo, int number, const char *name, const char *co
 			 errhint("Write one of: %s.", list.data)));
 }
 
-void
-sql_check_mode(const char *mode)
-{
-	if (strcmp(mode, "auto") != 0 && strcmp(mode, "full") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("mode \"%s\" is not supported yet", mode),
-				 errhint("Use mode 'full'; it writes only what has changed.")));
-}
-
 Datum
 sql_session_user(void)
 {

@@ -31,9 +31,6 @@ extern List *sql_name_list(ArrayType *array, const char *argument);
 extern char *sql_one_of(FunctionCallInfo fcinfo, int number, const char *name,
 						const char *const *words, int n);
 
-/* Raises an error for a mode that is not there yet. */
-extern void sql_check_mode(const char *mode);
-
 /*
  * The entities that an org syncs by default ('product.Entity' String nodes);
  * raises an error if there are none.  *everything: they are not named one by

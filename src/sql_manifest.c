@@ -42,7 +42,7 @@ sync_dependency_graph(PG_FUNCTION_ARGS)
 	const char **node_names;
 	char	   *text;
 	MemoryContext caller = CurrentMemoryContext;
-	const PlanOptions options = {.may_fold = true,.soft_edges = true};
+	const PlanOptions options = {.may_fold = true,.soft_edges = true,.mode = "full"};
 
 	(void) graph_format_by_name(sql_one_of(fcinfo, 1, "format", formats, lengthof(formats)), &format);
 	SPI_connect();

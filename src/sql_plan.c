@@ -127,7 +127,7 @@ return_plan(FunctionCallInfo fcinfo, const SyncPlan *plan, double rate)
 		values[0] = Int32GetDatum(plan->graph->wave[number]);
 		values[1] = CStringGetTextDatum(node->product);
 		values[2] = CStringGetTextDatum(node->entity);
-		values[3] = CStringGetTextDatum("full");
+		values[3] = CStringGetTextDatum(node->mode);
 		values[4] = CStringGetTextDatum(node->strategy);
 		values[5] = CStringGetTextDatum(node->folded_into < 0 ? node->path : plan_via(plan, node));
 		values[6] = node_names(plan, number, true);
@@ -155,12 +155,13 @@ sync_plan(PG_FUNCTION_ARGS)
 	bool		everything;
 	SyncPlan   *plan;
 	const bool	must_be_committed = true;
-	const PlanOptions options = {.may_fold = true,.soft_edges = true};
+	PlanOptions options = {.may_fold = true,.soft_edges = true};
 
 	sql_require_primary("sync_plan");
 	InitMaterializedSRF(fcinfo, 0);
 	request.org = sql_text_argument(fcinfo, 0, "org");
-	sql_check_mode(sql_one_of(fcinfo, 2, "mode", modes, lengthof(modes)));
+	options.mode = sql_one_of(fcinfo, 2, "mode", modes, lengthof(modes));
+	options.may_fold = strcmp(options.mode, "reconcile") != 0;
 	SPI_connect();
 	owner_scope_enter(&scope);
 	sql_require_org(request.org, must_be_committed);

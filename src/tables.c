@@ -121,6 +121,12 @@ check_schema(const char *schema, Oid namespace, Oid owner)
 	check_owner("schema", schema, present_owner, owner);
 }
 
+char *
+tables_version(const Entity *entity, DataTable table)
+{
+	return psprintf("%s/" UINT64_FORMAT, entity->api_version ? entity->api_version : "", table.shape);
+}
+
 bool
 tables_check(Oid relation)
 {

@@ -28,6 +28,12 @@ typedef struct DataTable
 extern DataTable tables_ensure(const Entity *entity);
 
 /*
+ * What is said of the table's records is said of these columns, as this version of
+ * the API fills them; palloc'd.
+ */
+extern char *tables_version(const Entity *entity, DataTable table);
+
+/*
  * Whether the table is still there.  Raises an error if it is not ours to
  * write: it is no table, or belongs to somebody else.
  */

@@ -21,6 +21,12 @@
 /* Parents listed at once. */
 #define PARENTS_PER_LIST	500
 
+/*
+ * A child's change does not change its parent, so a delta walks a parent again
+ * after this, whether it was written or not.
+ */
+#define WALK_AGAIN			"1 day"
+
 struct Walk
 {
 	MemoryContext context;
@@ -46,8 +52,10 @@ struct Walk
  * statistics know by how much.
  */
 static char *
-listing_sql(const Entity *entity, const Entity *parent)
+listing_sql(const Entity *entity, const Entity *parent, bool changed)
 {
+	const char *is_fresh = "l.outcome = 'read' AND l.walked_at > p.synced_at AND "
+		"l.walked_at > now() - interval '" WALK_AGAIN "'";
 	int			last = entity->n_params - 1;
 	const char *key = quote_identifier(entity->parent_columns[last]);
 	bool		is_id = strcmp(entity->parent_columns[last], "id") == 0;
@@ -64,17 +72,17 @@ listing_sql(const Entity *entity, const Entity *parent)
 		if (strcmp(entity->parent_columns[i], "id") != 0)
 			appendStringInfo(&present, " AND %s IS NOT NULL", column);
 	}
-	return psprintf("SELECT p.*, (SELECT l.job_id FROM sync_engine.walk_ledger l WHERE l.org = $1 "
-					"  AND l.product = $3 AND l.entity = $4 AND l.parent_id = p.c%d) IS NOT DISTINCT FROM $5 "
-					"FROM (SELECT %s%s FROM %s WHERE org = $1 AND _deleted_at IS NULL%s "
+	return psprintf("SELECT p.*, EXISTS (SELECT 1 FROM sync_engine.walk_ledger l WHERE l.org = $1 "
+					"  AND l.product = $3 AND l.entity = $4 AND l.parent_id = p.c%d AND (l.job_id = $5 OR %s)) "
+					"FROM (SELECT %s%s, _synced_at AS synced_at FROM %s WHERE org = $1 AND _deleted_at IS NULL%s "
 					"  AND ($2 IS NULL OR %s >= $2) ORDER BY %s%s LIMIT %d) p",
-					last, is_id ? "" : psprintf("DISTINCT ON (%s) ", key), columns.data,
+					last, changed ? is_fresh : "false", is_id ? "" : psprintf("DISTINCT ON (%s) ", key), columns.data,
 					quote_qualified_identifier(parent->schema_name, parent->table_name),
 					present.data, key, key, is_id ? "" : ", id", PARENTS_PER_LIST + 1);
 }
 
 Walk *
-walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume)
+walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume, bool changed)
 {
 	Walk	   *walk = palloc0(sizeof(Walk));
 
@@ -85,7 +93,7 @@ walk_create(const Entity *entity, const char *org, int64 job_id, const char *res
 	walk->last = resume ? pstrdup(resume) : NULL;
 	walk->inclusive = true;
 	walk->from_beginning = resume == NULL;
-	walk->sql = listing_sql(entity, manifest_load(entity->product, entity->parent));
+	walk->sql = listing_sql(entity, manifest_load(entity->product, entity->parent), changed);
 	return walk;
 }
 
@@ -168,7 +176,7 @@ list_parents(Walk *walk)
 
 		if (i + 1 == n)
 			last = MemoryContextStrdup(walk->context, parent->key);
-		if (result_bool(i, walk->entity->n_params + 1) ||
+		if (result_bool(i, walk->entity->n_params + 2) ||
 			(walk->last != NULL && !walk->inclusive && strcmp(parent->key, walk->last) == 0))
 			pfree(parent);
 		else

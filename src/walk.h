@@ -46,9 +46,10 @@ typedef struct Walk Walk;
 
 /*
  * In the current memory context.  resume: the key where a former lane was, or
- * NULL.
+ * NULL.  changed: only parents that were written since they were walked, and
+ * those whose turn it is again.
  */
-extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume);
+extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume, bool changed);
 
 /*
  * The next parent; NULL if there is none but those that were handed out, or if

@@ -83,7 +83,7 @@ sub sync
 	my $seconds = timed(
 		sub {
 			$result = query(
-				"SELECT status, fetched, $counter FROM sync_run('org1', ARRAY['Person'])");
+				"SELECT status, fetched, $counter FROM sync_run('org1', ARRAY['Person'], mode => 'full')");
 		});
 	my %usage = lane_usage();
 

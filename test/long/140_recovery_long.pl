@@ -21,7 +21,7 @@ sub value
 }
 
 connect_org($node, $simulator, "org$_") for 1, 2;
-is(value(q{SELECT status FROM sync_run('org2', ARRAY['Tab'])}), 'succeeded', 'the table is there');
+is(value(q{SELECT status FROM sync_run('org2', ARRAY['Tab'], mode => 'full')}), 'succeeded', 'the table is there');
 value(<<~'SQL');
 	CREATE FUNCTION public.sleep() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM pg_sleep(1000000); RETURN NEW; END';
@@ -29,11 +29,11 @@ value(<<~'SQL');
 	SQL
 
 my $start = time;
-my $run = value(q{SELECT sync_start('org1', ARRAY['Tab'])});
+my $run = value(q{SELECT sync_start('org1', ARRAY['Tab'], mode => 'full')});
 my $others = 0;
 wait_for(
 	sub {
-		$others++ if value(q{SELECT status FROM sync_run('org2', ARRAY['Person'])}) eq 'succeeded';
+		$others++ if value(q{SELECT status FROM sync_run('org2', ARRAY['Person'], mode => 'full')}) eq 'succeeded';
 		value("SELECT status FROM sync_jobs WHERE run_id = $run") eq 'failed';
 	},
 	$patience_s,
@@ -46,7 +46,7 @@ is(value("SELECT sqlstate, hint FROM sync_jobs WHERE run_id = $run"),
 	'it says where to look');
 
 value('DROP TRIGGER sleep ON pco_people.tab');
-is(value(q{SELECT status FROM sync_run('org1', ARRAY['Tab'])}), 'succeeded', 'without the trigger it succeeds');
+is(value(q{SELECT status FROM sync_run('org1', ARRAY['Tab'], mode => 'full')}), 'succeeded', 'without the trigger it succeeds');
 is_equal_to_oracle($node, $simulator, 'org1', 'Tab', 'completely');
 unlike(server_log($node), qr/TRAP|PANIC|server process .* was terminated by signal/, 'no process has crashed');
 

@@ -20,10 +20,10 @@ connect_org($node, $simulator, 'org1');
 $node->safe_psql('postgres', join ";\n", map {
 		("CREATE DATABASE d$_ ALLOW_CONNECTIONS false", "ALTER DATABASE d$_ IS_TEMPLATE false")
 	} 1 .. $places);
-my ($status, undef, $stderr) = $node->psql('sync', q{SELECT sync_start('org1', ARRAY['Person'])});
+my ($status, undef, $stderr) = $node->psql('sync', q{SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 like($stderr, qr/sync_engine cannot serve more than $places databases/, 'with all places taken there is a clear error');
 $node->safe_psql('postgres', join ";\n", map { "DROP DATABASE d$_" } 1 .. $places);
-is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'])}), 'succeeded',
+is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}), 'succeeded',
 	'dropped, they leave their places');
 
 my @databases = map { "e$_" } 1 .. $lanes + 2;
@@ -34,7 +34,7 @@ for (@databases)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $_ TEMPLATE empty");
 	connect_org_in($node, $_, $simulator, 'org1');
-	$node->safe_psql($_, q{SELECT sync_start('org1', ARRAY['Person'])});
+	$node->safe_psql($_, q{SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 }
 my $message = qr/LOG:  sync_engine: all $lanes lanes of the cluster are at work/;
 wait_for(sub { server_log($node) =~ $message }, $soon_s, 'more databases have work than there can be lanes: the log says so');

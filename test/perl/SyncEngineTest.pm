@@ -270,13 +270,13 @@ sub psql_if_up
 =item start_sync($node, $org, \@entities, %options)
 
 C<sync_start>, whose other arguments are the options, by name; returns the id of
-the run.
+the run.  It reads everything unless C<mode> says otherwise.
 
 =cut
 
 sub start_sync
 {
-	my ($node, $org, $entities, %options) = @_;
+	my ($node, $org, $entities, %options) = (@_[0 .. 2], mode => 'full', @_[3 .. $#_]);
 	my $list = join ', ', map { quote($_) } @$entities;
 	my @options = map { "$_ => " . quote($options{$_}) } sort keys %options;
 

@@ -57,10 +57,6 @@ SELECT sync_start('church', ARRAY['Person'], NULL);
 \echo :SQLSTATE
 SELECT sync_start('church', ARRAY['Person'], '');
 \echo :SQLSTATE
-SELECT sync_start('church', ARRAY['Person'], 'delta');
-\echo :SQLSTATE
-SELECT * FROM sync_run('church', ARRAY['Person'], 'reconcile');
-\echo :SQLSTATE
 SELECT sync_start('church', ARRAY['Person'], 'full', 'serial');
 \echo :SQLSTATE
 SELECT sync_start('church', ARRAY['Person'], 'full', NULL);

@@ -16,7 +16,7 @@ for my $org (qw(org1 org2))
 	connect_org($node, $simulator, $org);
 	is( $node->safe_psql(
 			'sync',
-			"SELECT status, count(*) FROM sync_run('$org', ARRAY[$list]) GROUP BY status"),
+			"SELECT status, count(*) FROM sync_run('$org', ARRAY[$list], mode => 'full') GROUP BY status"),
 		'succeeded|' . @entities,
 		"$org: every entity succeeds");
 }

@@ -67,7 +67,7 @@ sub start_hanging
 	my ($name, $database) = @_;
 
 	hang();
-	my $run = value("SELECT sync_start('org1', ARRAY['Person'])", $database);
+	my $run = value("SELECT sync_start('org1', ARRAY['Person'], mode => 'full')", $database);
 	is_hanging($run, $name, $database);
 	return $run;
 }
@@ -84,7 +84,7 @@ sub wait_hanging
 	hang();
 	$session->query($setting) if $setting;
 	$session->query_until(qr/waiting/,
-		"\\echo waiting\nSELECT * FROM sync_run('org1', ARRAY['Person']);\n\\echo ended with :SQLSTATE\n");
+		"\\echo waiting\nSELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full');\n\\echo ended with :SQLSTATE\n");
 	wait_for(sub { $run = value("SELECT max(run_id) FROM sync_runs WHERE run_id > $latest") },
 		30, "$name: the run is there");
 	is_hanging($run, $name);
@@ -151,7 +151,7 @@ is($control->query("SELECT sync_cancel($run)"), 'f', "$name: nothing is left to 
 
 $name = 'sync_cancel between attempts';
 $simulator->post('fault', path => '/people/v2/people', kind => '503', count => 0);
-$run = value(q{SELECT sync_start('org1', ARRAY['Person'])});
+$run = value(q{SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 wait_for(sub { value("SELECT attempts >= 3 FROM sync_jobs WHERE run_id = $run") eq 't' },
 	30, "$name: the next attempt is seconds away");
 in_time($name, sub {
@@ -166,7 +166,7 @@ $name = 'sync_cancel with several lanes';
 $simulator->post('fault', path => '/', kind => 'hang', count => 0);
 connect_org($node, $simulator, "org$_") for 2 .. $orgs;
 my $list = join ', ', map { "'$_'" } @independent;
-my @runs = map { value("SELECT sync_start('org$_', ARRAY[$list], execution => 'parallel')") } 1 .. $orgs;
+my @runs = map { value("SELECT sync_start('org$_', ARRAY[$list], mode => 'full', execution => 'parallel')") } 1 .. $orgs;
 wait_for(
 	sub {
 		value('SELECT count(*), count(DISTINCT lane_pid) FROM sync_progress') eq $orgs * @independent . '|2';
@@ -270,7 +270,7 @@ $control = background_psql($node);
 
 $name = 'DROP DATABASE';
 connect_org_in($node, create_database($node, 'idle'), $simulator, 'org1');
-is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'])}, 'idle'), 'succeeded', "$name: has been synced");
+is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}, 'idle'), 'succeeded', "$name: has been synced");
 is(scalar(lane_pids($node, 'idle')), 1, "$name: its lane is still there");
 value('DROP DATABASE idle', 'postgres');
 is(scalar(lane_pids($node, 'idle')), 0, "$name: of an idle database works");
@@ -283,7 +283,7 @@ $simulator->post('fault/clear');
 
 # The next database may well get the same slot.
 connect_org_in($node, create_database($node, 'forced'), $simulator, 'org1');
-is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'])}, 'forced'),
+is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}, 'forced'),
 	'succeeded', "$name: a database of the same name works");
 
 # ---- DROP EXTENSION -------------------------------------------------------
@@ -294,7 +294,7 @@ value('DROP EXTENSION sync_engine', 'forced');
 is(value('SELECT count(*) FROM pco_people.person', 'forced'), $people, "$name: the data stay");
 value('CREATE EXTENSION sync_engine', 'forced');
 connect_org_in($node, 'forced', $simulator, 'org1');
-is(value(q{SELECT status, unchanged FROM sync_run('org1', ARRAY['Person'])}, 'forced'),
+is(value(q{SELECT status, unchanged FROM sync_run('org1', ARRAY['Person'], mode => 'full')}, 'forced'),
 	"succeeded|$people", "$name: CREATE EXTENSION again finds them");
 
 # The new extension counts runs, jobs and lanes from one again: what the old
@@ -306,7 +306,7 @@ is(start_hanging($name, 'forced'), 1, "$name: it is the first run");
 in_time($name, sub { value('DROP EXTENSION sync_engine', 'forced') });
 value('CREATE EXTENSION sync_engine', 'forced');
 connect_org_in($node, 'forced', $simulator, 'org2');
-$run = value(q{SELECT sync_start('org2', ARRAY['Person', 'Email'])}, 'forced');
+$run = value(q{SELECT sync_start('org2', ARRAY['Person', 'Email'], mode => 'full')}, 'forced');
 is($run, 1, "$name: and so is the one after CREATE EXTENSION");
 wait_for(
 	sub { value("SELECT count(*) = 1 FROM sync_progress WHERE run_id = $run AND entity = 'Person' AND in_flight > 0", 'forced') eq 't' },

@@ -28,7 +28,7 @@ sub sync
 
 	return value(
 		"SELECT status, fetched, inserted, updated, unchanged, dead_lettered
-		FROM sync_run('$org', ARRAY['$entity'])");
+		FROM sync_run('$org', ARRAY['$entity'], mode => 'full')");
 }
 
 sub odd

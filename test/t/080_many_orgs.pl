@@ -56,7 +56,7 @@ sub wait_sampling
 }
 
 connect_org($node, $simulator, "org$_") for 1 .. $orgs;
-value("SELECT sync_start('org' || n, ARRAY[$list]) FROM generate_series(1, $orgs) n");
+value("SELECT sync_start('org' || n, ARRAY[$list], mode => 'full') FROM generate_series(1, $orgs) n");
 my ($most_lanes, $most_jobs, $most_orgs) = wait_sampling('all runs end');
 
 is($most_lanes, 1, 'never more than one lane');
@@ -95,7 +95,7 @@ for my $lanes (1, 2, 2)
 	  "ALTER SYSTEM SET sync_engine.max_workers = $lanes",
 	  'SELECT pg_reload_conf()';
 	$before = value('SELECT max(run_id) FROM sync_runs');
-	value("SELECT sync_start('org' || n, ARRAY[$list]) FROM generate_series(1, $crowd) n");
+	value("SELECT sync_start('org' || n, ARRAY[$list], mode => 'full') FROM generate_series(1, $crowd) n");
 	($most_lanes, $most_jobs) = wait_sampling("$lanes at the most: all runs end");
 	is($most_lanes, $lanes, "$lanes at the most: as many are used");
 	cmp_ok($most_jobs, '>=', $lane_jobs, "$lanes at the most: with more than one lane's jobs");
@@ -131,7 +131,7 @@ for my $round (1 .. $rounds)
 		$simulator->post('mutate', org => "org$_", entity => 'Person', op => 'update', count => $changed)
 		  for 1 .. $readers;
 	}
-	value("SELECT sync_start('org' || n, ARRAY['Person']) FROM generate_series(1, $readers) n");
+	value("SELECT sync_start('org' || n, ARRAY['Person'], mode => 'full') FROM generate_series(1, $readers) n");
 	wait_sampling("round $round ends");
 	my ($pid) = lane_pids($node);
 

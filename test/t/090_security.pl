@@ -185,11 +185,11 @@ is(value(q{SELECT count(*) FROM sync_orgs WHERE org = 'org2'}), '0', 'none of th
 	my $listener = new_session();
 	answer($listener, 'LISTEN sync_engine');
 
-	is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'])}), 'succeeded', 'the credential works');
+	is(value(q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}), 'succeeded', 'the credential works');
 	is_silent('a sync');
 
 	answer($session, "SELECT sync_connect('org2', 'org1-client', 'hush-wrong', base_url => '$url')");
-	is( value(q{SELECT status, error FROM sync_run('org2', ARRAY['Person'])}),
+	is( value(q{SELECT status, error FROM sync_run('org2', ARRAY['Person'], mode => 'full')}),
 		"failed|the API refuses the credential (401: The credentials you provided are not valid)\n"
 		  . "Call sync_connect('org2', ...) with a valid token.",
 		'a wrong secret: the run says so');
@@ -239,12 +239,12 @@ SQL
 	is($node->safe_psql('restored', $of), value($of), 'with the same data');
 	is($node->safe_psql('restored', 'SELECT count(*) FROM pco.person'), $people, 'also in the view of live rows');
 
-	my $run = q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])};
+	my $run = q{SELECT status, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')};
 	is( $node->safe_psql('restored', $run),
 		"failed|the organisation has no credential\nCall sync_connect.",
 		'the restored copy has no credential, and asks for one');
 	$node->safe_psql('restored', "SELECT sync_connect('org1', 'org1-client', 'org1-secret', base_url => '$url')");
-	is( $node->safe_psql('restored', q{SELECT status, fetched, inserted FROM sync_run('org1', ARRAY['Person'])}),
+	is( $node->safe_psql('restored', q{SELECT status, fetched, inserted FROM sync_run('org1', ARRAY['Person'], mode => 'full')}),
 		"succeeded|$people|0",
 		'connected, it goes on from its data');
 	is_silent('a restored copy');
@@ -289,12 +289,12 @@ is_denied('stranger', $_)
   q{SELECT nextval('sync_engine.lane_number')};
 is_silent('calls that are denied');
 
-is( (as_role('caller', q{SELECT entity, status, fetched FROM sync_run('org1', ARRAY['Person'])}))[1],
+is( (as_role('caller', q{SELECT entity, status, fetched FROM sync_run('org1', ARRAY['Person'], mode => 'full')}))[1],
 	"Person|succeeded|$people",
 	'the right to call sync_run is enough for it');
 is(value(q{SELECT requested_by FROM sync_runs ORDER BY run_id DESC LIMIT 1}), 'caller', 'it is known who asked');
 {
-	my $run = (as_role('caller', q{SELECT sync_start('org1', ARRAY['Campus'])}))[1];
+	my $run = (as_role('caller', q{SELECT sync_start('org1', ARRAY['Campus'], mode => 'full')}))[1];
 	is((as_role('caller', "SELECT sync_wait($run)"))[1], 'succeeded', 'sync_start and sync_wait likewise');
 	is((as_role('caller', "SELECT sync_cancel($run)"))[1], 'f', 'and sync_cancel');
 }
@@ -315,7 +315,7 @@ is( (as_role('caller', <<'SQL'))[1],
 		$$ BEGIN RAISE 'called as %', current_user; END $$;
 	CREATE OPERATOR pg_temp.= (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_temp.steal);
 	SET search_path = pg_temp, public;
-	SELECT status FROM sync_run('org1', ARRAY['Person']);
+	SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full');
 SQL
 	'succeeded',
 	'a caller cannot lend names to the engine');
@@ -330,7 +330,7 @@ value(<<'SQL');
 	CREATE TRIGGER look AFTER UPDATE ON pco_people.person FOR EACH ROW EXECUTE FUNCTION public.look();
 SQL
 $simulator->post('mutate', org => 'org1', entity => 'Person', op => 'update', count => 1);
-is(value(q{SELECT status, updated FROM sync_run('org1', ARRAY['Person'])}), 'succeeded|1', 'a trigger on a data table');
+is(value(q{SELECT status, updated FROM sync_run('org1', ARRAY['Person'], mode => 'full')}), 'succeeded|1', 'a trigger on a data table');
 is(value('SELECT DISTINCT who FROM seen'), 'keeper', 'runs as the owner of the table');
 value(<<'SQL');
 	CREATE OR REPLACE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS
@@ -338,7 +338,7 @@ value(<<'SQL');
 SQL
 $simulator->post('mutate', org => 'org1', entity => 'Person', op => 'update', count => 1);
 like(
-	value(q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])}),
+	value(q{SELECT status, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')}),
 	qr/^failed\|cannot set parameter "role" within security-definer function/,
 	'and cannot become anybody else');
 

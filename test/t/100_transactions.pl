@@ -72,7 +72,7 @@ sub update_people
 		[
 			'psql', '-X', '-d', $node->connstr('sync'), '-c',
 			"SELECT sync_connect('org1', 'org1-client', 'org1-secret', base_url => '$url'); "
-			  . "SELECT * FROM sync_run('org1', ARRAY['Campus'])"
+			  . "SELECT * FROM sync_run('org1', ARRAY['Campus'], mode => 'full')"
 		],
 		'>', \$out, '2>', \$err);
 	is( $err,
@@ -87,11 +87,11 @@ connect_org($node, $simulator, 'org1');
 connect_org($node, $simulator, 'org2');
 
 {
-	my (undef, $stderr) = ask($session, q{SELECT sync_wait(sync_start('org1', ARRAY['Campus']))});
+	my (undef, $stderr) = ask($session, q{SELECT sync_wait(sync_start('org1', ARRAY['Campus'], mode => 'full'))});
 	like($stderr, qr/ERROR:  55000: run \d+ is not committed yet/, 'started and waited for in one statement');
 	like($stderr, qr/HINT:  COMMIT before you wait for it\./, 'and what to do');
 
-	ask($session, q{BEGIN; SAVEPOINT s; SELECT sync_start('org1', ARRAY['Campus']); SAVEPOINT t});
+	ask($session, q{BEGIN; SAVEPOINT s; SELECT sync_start('org1', ARRAY['Campus'], mode => 'full'); SAVEPOINT t});
 	(undef, $stderr) = ask($session,
 		q{SELECT sync_wait(currval('sync_engine.run_run_id_seq'))});
 	like($stderr, qr/ERROR:  55000: run \d+ is not committed yet/, 'the same beneath savepoints');
@@ -101,26 +101,26 @@ connect_org($node, $simulator, 'org2');
 	like($stderr, qr/ERROR:  42704: run \d+ does not exist/, 'rolled back to the savepoint, there is no run');
 	ask($session, 'COMMIT');
 
-	ask($session, q{BEGIN; SELECT sync_start('org1', ARRAY['Campus'])});
+	ask($session, q{BEGIN; SELECT sync_start('org1', ARRAY['Campus'], mode => 'full')});
 	is(safe_psql($node, 'SELECT count(*) FROM sync_runs'), '0', 'nobody sees a run before it is committed');
 	ask($session, 'ROLLBACK');
 	is(safe_psql($node, 'SELECT count(*) FROM sync_runs'), '0', 'a start that is rolled back was none');
 	is($simulator->stats->{requests}, 0, 'nothing was asked for');
 
 	(undef, $stderr) = ask($session,
-		q{BEGIN; SELECT sync_start('org1', ARRAY['Campus']); PREPARE TRANSACTION 'p'});
+		q{BEGIN; SELECT sync_start('org1', ARRAY['Campus'], mode => 'full'); PREPARE TRANSACTION 'p'});
 	like($stderr, qr/ERROR:  0A000: cannot PREPARE a transaction that has requested a sync/,
 		'what started a run cannot be prepared');
 	ask($session, 'ROLLBACK');
 
 	# the lane cannot make its schema as long as another one of that name may come
 	ask($session, 'BEGIN; CREATE SCHEMA pco_people');
-	(undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Campus'])});
+	(undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Campus'], mode => 'full')});
 	is_deadlock($stderr, 'a schema of the same name');
 	ask($session, 'ROLLBACK');
 	run_ends($node, newest_run(), 'succeeded', $soon_s, 'a schema of the same name: the run completes after the rollback');
 
-	my ($run) = ask($session, q{BEGIN; SELECT sync_start('org1', ARRAY['Campus']); COMMIT});
+	my ($run) = ask($session, q{BEGIN; SELECT sync_start('org1', ARRAY['Campus'], mode => 'full'); COMMIT});
 	run_ends($node, $run, 'succeeded', $soon_s, 'after the commit it runs');
 }
 
@@ -130,7 +130,7 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE', 'SERIALIZABL
 {
 	ask($session, "BEGIN ISOLATION LEVEL $level; SELECT count(*) FROM sync_runs");
 	my ($output, $stderr) = ask($session,
-		q{SELECT entity, status, fetched, dead_lettered FROM sync_run('org1', ARRAY['Person'])});
+		q{SELECT entity, status, fetched, dead_lettered FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	is($output, "Person|succeeded|$people|0", "$level: sync_run shows what came of it");
 	is($stderr, '', "$level: without complaint");
 
@@ -153,7 +153,7 @@ for my $locks (
 
 	update_people(3);
 	ask($session, "BEGIN; $lock");
-	my (undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+	my (undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	is_deadlock($stderr, $name);
 	ask($session, 'ROLLBACK');
 	run_ends($node, newest_run(), 'succeeded', $soon_s, "$name: the run completes after the rollback");
@@ -173,7 +173,7 @@ for my $locks (
 	wait_for(
 		sub { safe_psql($node, "SELECT error FROM sync_jobs WHERE run_id = $joined AND status = 'queued'") },
 		$soon_s, "$name: a run waits for the lock");
-	my (undef, $stderr) = ask($other, q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+	my (undef, $stderr) = ask($other, q{SELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	is_deadlock($stderr, $name);
 	ask($other, 'ROLLBACK');
 	is(safe_psql($node, "SELECT joined_run_id FROM sync_jobs WHERE run_id = " . newest_run()), $joined, "$name: it had joined");
@@ -188,7 +188,7 @@ for my $locks (
 		sub { safe_psql($node, "SELECT error FROM sync_jobs WHERE run_id = $blocked AND status = 'queued'") },
 		$soon_s, "$name: another run waits for the lock");
 	$simulator->post('fault', org => 'org2', path => '/people/v2/campuses', kind => 'hang', count => 0);
-	begin_query($other, q{SELECT entity, status FROM sync_run('org2', ARRAY['Campus'])});
+	begin_query($other, q{SELECT entity, status FROM sync_run('org2', ARRAY['Campus'], mode => 'full')});
 	wait_for(
 		sub { safe_psql($node, q{SELECT in_flight FROM sync_progress WHERE org = 'org2'}) },
 		$soon_s, "$name: its holder runs something else");
@@ -209,7 +209,7 @@ for my $locks (
 	wait_for(
 		sub { safe_psql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'pco_people.person'::regclass AND NOT granted}) },
 		$soon_s, 'an ALTER TABLE waits for the caller');
-	my (undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+	my (undef, $stderr) = ask($session, q{SELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	is_deadlock($stderr, 'a circle of three');
 	ask($session, 'ROLLBACK');
 	(undef, $stderr) = finish_query($other);
@@ -300,12 +300,12 @@ for my $locks (
 	cmp_ok($alone, '>', 0, 'it asks');
 
 	$simulator->post('fault', path => '/people/v2/people', kind => 'hang', count => 0);
-	begin_query($session, q{SELECT run_id, status, fetched, unchanged FROM sync_run('org1', ARRAY['Person'])});
+	begin_query($session, q{SELECT run_id, status, fetched, unchanged FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	wait_for(
 		sub { safe_psql($node, q{SELECT sum(in_flight) > 0 FROM sync_progress}) eq 't' },
 		$soon_s, 'a first sync_run is on its way');
 	my $first = newest_run();
-	begin_query($other, q{SELECT run_id, status, fetched, unchanged FROM sync_run('org1', ARRAY['Person'])});
+	begin_query($other, q{SELECT run_id, status, fetched, unchanged FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	my $joined = wait_for(
 		sub { safe_psql($node, "SELECT run_id FROM sync_jobs WHERE joined_run_id = $first") },
 		$soon_s, 'a second one joins it');
@@ -370,7 +370,7 @@ for my $locks (
 {
 	my $before = safe_psql($node, q{SELECT count(*) FROM pco_people.person WHERE org = 'org1'});
 	$simulator->post('fault', path => '/people/v2/people', kind => 'hang', count => 0);
-	begin_query($session, q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])});
+	begin_query($session, q{SELECT status, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 	wait_for(
 		sub { safe_psql($node, q{SELECT sum(in_flight) > 0 FROM sync_progress}) eq 't' },
 		$soon_s, 'a run is on its way');
@@ -383,11 +383,11 @@ for my $locks (
 	is(safe_psql($node, q{SELECT status FROM sync_orgs WHERE org = 'org1'}), 'disconnected', 'the org is disconnected');
 	$simulator->post('fault/clear');
 
-	is( safe_psql($node, q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])}),
+	is( safe_psql($node, q{SELECT status, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')}),
 		"failed|the organisation is disconnected\nCall sync_connect.",
 		'a run of it says so');
 	connect_org($node, $simulator, 'org1');
-	is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'])}), 'succeeded', 'until it is connected again');
+	is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}), 'succeeded', 'until it is connected again');
 }
 
 $_->quit for $session, $other;

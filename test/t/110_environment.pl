@@ -11,7 +11,7 @@ my $people = 30;
 my $simulator = start_simulator(people => $people, rate_limit => 0);
 my $url = $simulator->url;
 my $connect = "SELECT sync_connect('org1', 'org1-client', 'org1-secret', base_url => '$url')";
-my $run = q{SELECT entity, status, fetched, error FROM sync_run('org1', ARRAY['Person'])};
+my $run = q{SELECT entity, status, fetched, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')};
 my $well = "Person|succeeded|$people|";
 
 # is_refused: test what a node says to the SQL, to the letter.
@@ -76,7 +76,7 @@ sub works
 	$node->adjust_conf('postgresql.conf', 'max_worker_processes', 2);
 	$node->restart;
 	is_refused($node, $run, "ERROR:  53000: no background worker slot is free for a lane\n$hint", 'no slot for a lane');
-	my $id = $node->safe_psql('sync', q{SELECT sync_start('org1', ARRAY['Person'])});
+	my $id = $node->safe_psql('sync', q{SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 	is($node->safe_psql('sync', "SELECT sync_wait($id, '0')"), 'queued', 'no slot for a lane: a run is queued');
 	is_refused($node, "SELECT sync_wait($id)", "ERROR:  53000: no background worker slot is free for a lane\n$hint",
 		'no slot for a lane: and cannot be waited for');
@@ -184,7 +184,7 @@ works($node, 'the primary');
 
 {
 	$simulator->post('permission', org => 'org1', forbid => 'Email');
-	is( $node->safe_psql('sync', q{SELECT entity, status, error FROM sync_run('org1', ARRAY['Person', 'Email'])}),
+	is( $node->safe_psql('sync', q{SELECT entity, status, error FROM sync_run('org1', ARRAY['Person', 'Email'], mode => 'full')}),
 		"Person|succeeded|\n"
 		  . 'Email|failed|the token may not read this (403: You do not have access to this resource)' . "\n"
 		  . q{In Planning Center, give the token's user access to it, or leave the entity out.},

@@ -12,7 +12,7 @@ my $node = new_cluster();
 
 connect_org($node, $simulator, 'org1');
 # makes the table
-$node->safe_psql('sync', q{SELECT * FROM sync_run('org1', ARRAY['Person'])});
+$node->safe_psql('sync', q{SELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full')});
 my $id = $node->safe_psql('sync', 'SELECT min(id) FROM pco_people.person');
 $node->safe_psql('sync', 'TRUNCATE pco_people.person');
 
@@ -20,7 +20,7 @@ $node->safe_psql('sync', 'TRUNCATE pco_people.person');
 my $other = background_psql($node);
 $other->query_safe('BEGIN');
 $other->query_safe("INSERT INTO pco_people.person (org, id, first_name) VALUES ('org1', '$id', 'earlier')");
-my $run = $node->safe_psql('sync', q{SELECT sync_start('org1', ARRAY['Person'])});
+my $run = $node->safe_psql('sync', q{SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 wait_for(
 	sub {
 		$node->safe_psql('sync', q{SELECT 1 FROM pg_stat_activity

@@ -77,7 +77,7 @@ sub hang
 sub start_slow_jobs
 {
 	safe_psql($node,
-		sprintf q{SELECT sync_start('org' || 100 + n, ARRAY[%s], execution => 'parallel') FROM generate_series(1, %d) n},
+		sprintf q{SELECT sync_start('org' || 100 + n, ARRAY[%s], mode => 'full', execution => 'parallel') FROM generate_series(1, %d) n},
 		join(', ', map { "'$_'" } @independent), $slow_orgs);
 	return;
 }
@@ -247,7 +247,7 @@ hang('org1');
 $run = safe_psql($node, 'SELECT coalesce(max(run_id), 0) FROM sync_runs');
 my $waiting = tolerant_session($node);
 my $waiting_pid = $waiting->query('SELECT pg_backend_pid()');
-$waiting->query_until(qr/waiting/, "\\echo waiting\nSELECT * FROM sync_run('org1', ARRAY['Person']);\n");
+$waiting->query_until(qr/waiting/, "\\echo waiting\nSELECT * FROM sync_run('org1', ARRAY['Person'], mode => 'full');\n");
 wait_for(sub { safe_psql($node, "SELECT max(run_id) > $run FROM sync_runs") eq 't' }, $soon_s, "$name: there is the run");
 $run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
 is_hanging($run, $name);
@@ -260,7 +260,7 @@ for my $case ('as such', 'a waiter of the run is cancelled, too')
 	{
 		$start = time;
 		my ($output, $stderr) = ask($control,
-			"SET statement_timeout = '${soon_s}s'; SELECT status FROM sync_run('$org', ARRAY['Campus'])");
+			"SET statement_timeout = '${soon_s}s'; SELECT status FROM sync_run('$org', ARRAY['Campus'], mode => 'full')");
 		is("$output$stderr", 'succeeded', "$name, $case: sync_run of $org works");
 		cmp_ok(time - $start, '<', 8, "$name, $case: soon");
 	}
@@ -291,7 +291,7 @@ is_equal_to_oracle($node, $simulator, 'org1', 'Person', "$name: the copy is comp
 $name = '26 orgs whose server takes 20 s';
 my $slow = start_simulator(orgs => 100 + $slow_orgs, people => 5, rate_limit => 0, latency => 20_000);
 connect_org($node, $slow, 'org' . (100 + $_)) for 1 .. $slow_orgs;
-safe_psql($node, q{SELECT sync_start('org' || 100 + n, ARRAY['Person']) FROM generate_series(1, 26) n});
+safe_psql($node, q{SELECT sync_start('org' || 100 + n, ARRAY['Person'], mode => 'full') FROM generate_series(1, 26) n});
 wait_for(sub { safe_psql($node, 'SELECT count(*) FROM sync_progress WHERE in_flight > 0') eq '26' },
 	$soon_s, "$name: all have been asked");
 is(scalar(lane_pids($node)), 1, "$name: by one lane");
@@ -328,14 +328,14 @@ $name = 'sync_run cancelled at random moments';
 my $seed = srand;
 note("seed $seed");
 $simulator->post('latency', ms => 20);
-$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
-my $canceller = $session->query('SELECT pg_backend_pid()');
 start_slow_jobs();
 wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are two lanes");
+$run = safe_psql($node, 'SELECT max(run_id) FROM sync_runs');
+my $canceller = $session->query('SELECT pg_backend_pid()');
 for (1 .. 20)
 {
 	$session->{stderr} = '';
-	$session->query_until(qr/begun/, "\\echo begun\nSELECT * FROM sync_run('org1', ARRAY['Person', 'Campus']);\n");
+	$session->query_until(qr/begun/, "\\echo begun\nSELECT * FROM sync_run('org1', ARRAY['Person', 'Campus'], mode => 'full');\n");
 	$session->{stdout} = '';
 	usleep(rand 150_000);
 	$control->query("SELECT pg_cancel_backend($canceller)");
@@ -376,7 +376,7 @@ $err = '';
 $waiters->finish;
 is($err =~ /ERROR/ ? $err : '', '', "$name: each of them had one");
 $simulator->post('fault/clear');
-my ($output) = ask($control, q{SELECT status FROM sync_run('org1', ARRAY['Campus'])});
+my ($output) = ask($control, q{SELECT status FROM sync_run('org1', ARRAY['Campus'], mode => 'full')});
 is($output, 'succeeded', "$name: another sync_run works");
 
 $_->quit for $session, $control;

@@ -120,20 +120,20 @@ like(run($sync), qr/^ Gadget +\| full +\| succeeded +\| +20300 +\| +0 +\|$/m, 'a
 is(value($writer), $written, 'and writes nothing');
 $sim->post('mutate', org => 'demo', entity => 'Gadget', op => 'update', count => 4);
 $sim->post('mutate', org => 'demo', entity => 'Gadget', op => 'insert', count => 2);
-is( value(q{SELECT status, inserted, updated FROM sync_run('demo', ARRAY['Gadget']) WHERE entity = 'Gadget'}),
+is( value(q{SELECT status, inserted, updated FROM sync_run('demo', ARRAY['Gadget'], mode => 'full') WHERE entity = 'Gadget'}),
 	'succeeded|2|4', 'then only what has changed');
 is_equal_to_oracle($node, $sim, 'demo', 'Gadget', 'equal again');
 
 # ---- A row that is wrong ------------------------------------------------------
 
 value(q{INSERT INTO sync_engine.manifest_entity (product, entity, path) VALUES ('people', 'Widget', '/widgets')});
-like( problem(q{SELECT * FROM sync_run('demo', ARRAY['Widget'])}),
+like( problem(q{SELECT * FROM sync_run('demo', ARRAY['Widget'], mode => 'full')}),
 	qr{^psql:\S+ ERROR:  42P17: the manifest of entity "people.Widget" is not sound: path /widgets is not beneath the product's base_path /people/v2$
 ^HINT:  A path of product "people" begins with /people/v2/\.$}m, 'a path elsewhere is an error that says what to do');
-is( value(q{SELECT string_agg(entity || ' ' || status, ', ' ORDER BY entity) FROM sync_run('demo', ARRAY['Campus', 'Household'])}),
+is( value(q{SELECT string_agg(entity || ' ' || status, ', ' ORDER BY entity) FROM sync_run('demo', ARRAY['Campus', 'Household'], mode => 'full')}),
 	'Campus succeeded, Household succeeded', 'which keeps no other entity from being synced');
 value(q{UPDATE sync_engine.manifest_entity SET path = '/people/v2/widgets' WHERE entity = 'Widget'});
-like(value(q{SELECT status, error FROM sync_run('demo', ARRAY['Widget'])}), qr/^failed\|the API does not have this list/, 'once it is right, the API is asked');
+like(value(q{SELECT status, error FROM sync_run('demo', ARRAY['Widget'], mode => 'full')}), qr/^failed\|the API does not have this list/, 'once it is right, the API is asked');
 value(q{DELETE FROM sync_engine.manifest_entity WHERE entity = 'Widget'});
 
 # ---- 5. A release brings it ----------------------------------------------------
@@ -155,7 +155,7 @@ is( value(q{SELECT string_agg(DISTINCT source, ' ') FROM (SELECT source, entity 
 		UNION ALL SELECT source, entity FROM sync_engine.manifest_edge) m WHERE entity = 'Gadget'}),
 	'builtin', 'only the release\'s rows are left');
 $written = value($writer);
-is(value(q{SELECT status, inserted, updated FROM sync_run('demo', ARRAY['Gadget']) WHERE entity = 'Gadget'}),
+is(value(q{SELECT status, inserted, updated FROM sync_run('demo', ARRAY['Gadget'], mode => 'full') WHERE entity = 'Gadget'}),
 	'succeeded|0|0', 'the data stay as they are');
 is(value($writer), $written, 'every row of them');
 

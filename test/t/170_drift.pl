@@ -108,7 +108,7 @@ sub sync
 	my ($org, $entity) = @_;
 
 	return value("SELECT status, fetched, inserted, updated, unchanged, dead_lettered
-		FROM sync_run('$org', ARRAY['$entity']) WHERE entity = '$entity'");
+		FROM sync_run('$org', ARRAY['$entity'], mode => 'full') WHERE entity = '$entity'");
 }
 
 # problem: SQLSTATE and message of a statement that fails.
@@ -247,7 +247,7 @@ like(value(q{SELECT sqlstate, reason FROM sync_dead_letters WHERE org = 'shapes'
 	qr/^22001\|value too long/, 'and says so');
 
 value(q{DROP VIEW pco.campus; ALTER TABLE pco_people.campus ALTER name TYPE date USING NULL});
-is(value(q{SELECT status, error LIKE '%"name" is of type date%' FROM sync_run('shapes', ARRAY['Campus'])}), 'failed|t',
+is(value(q{SELECT status, error LIKE '%"name" is of type date%' FROM sync_run('shapes', ARRAY['Campus'], mode => 'full')}), 'failed|t',
 	'a type that text does not become fails the job, which names the column');
 is(value(q{SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pco_people.campus'::regclass AND attname = 'name'}),
 	'date', 'no column is given another type by the engine');
@@ -299,13 +299,13 @@ is(value(q{SELECT has_table_privilege('reader', 'pco.email', 'SELECT')}), 't', '
 
 value('DROP TABLE pco_people.note_category CASCADE; DROP TABLE pco_people.tab CASCADE');
 $locker->query_safe(q{BEGIN; SELECT sync_create_tables(ARRAY['NoteCategory'])});
-value(q{SELECT sync_start('org1', ARRAY['Tab'])});
+value(q{SELECT sync_start('org1', ARRAY['Tab'], mode => 'full')});
 wait_for(sub { value(q{SELECT error FROM sync_jobs WHERE entity = 'Tab' AND status = 'queued'}) =~ /somebody holds a lock/ },
 	20, 'while somebody makes tables, nobody else does');
 $locker->query_safe('COMMIT');
 is(value(q{SELECT sync_wait(max(run_id), '20s') FROM sync_runs}), 'succeeded', 'but only until then');
 value('DROP TABLE pco_people.tab CASCADE');
-like(problem(q{BEGIN; SELECT sync_create_tables(ARRAY['Tab']); SELECT * FROM sync_run('org2', ARRAY['Tab'])}),
+like(problem(q{BEGIN; SELECT sync_create_tables(ARRAY['Tab']); SELECT * FROM sync_run('org2', ARRAY['Tab'], mode => 'full')}),
 	qr/^(40P01|55000)/, 'and who waits for a run meanwhile is told');
 
 is( value('SELECT count(*) FROM sync_jobs WHERE fetched <> inserted + updated + unchanged + dead_lettered'),

@@ -81,7 +81,7 @@ sub sync
 	my $entities = join ', ', map { "'$_'" } @with, $entity;
 
 	return value("SELECT status, fetched, inserted, updated, unchanged, dead_lettered
-		FROM sync_run('$org', ARRAY[$entities]) WHERE entity = '$entity'");
+		FROM sync_run('$org', ARRAY[$entities], mode => 'full') WHERE entity = '$entity'");
 }
 
 sub dump_all

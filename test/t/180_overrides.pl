@@ -64,7 +64,7 @@ sub value
 
 sub sync
 {
-	return value(q{SELECT status, fetched, inserted, updated, unchanged, dead_lettered FROM sync_run('org1', ARRAY['Campus'])});
+	return value(q{SELECT status, fetched, inserted, updated, unchanged, dead_lettered FROM sync_run('org1', ARRAY['Campus'], mode => 'full')});
 }
 
 my @tables = map { "sync_engine.manifest_$_" } qw(product entity attribute relationship edge include);

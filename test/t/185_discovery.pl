@@ -121,7 +121,7 @@ sub sync
 {
 	my ($org, $entity) = @_;
 
-	return value("SELECT status, fetched, inserted, updated, unchanged FROM sync_run('$org', ARRAY['$entity']) WHERE entity = '"
+	return value("SELECT status, fetched, inserted, updated, unchanged FROM sync_run('$org', ARRAY['$entity'], mode => 'full') WHERE entity = '"
 		  . $entity =~ s/^\w+\.//r . "'");
 }
 
@@ -264,7 +264,7 @@ is_equal_to_oracle($node, $sim, 'org1', 'services.Song', 'songs are equal');
 # The sync stops in the middle of the people, until the documentation is read.
 $sim->post('latency', ms => 5);
 $sim->post('fault', path => '/people/v2/people', contains => 'offset=', kind => 'hang', skip => 1, count => 1);
-my $run = value(q{SELECT sync_start('org1', ARRAY['Person', 'Email', 'Household', 'HouseholdMembership', 'Note'])});
+my $run = value(q{SELECT sync_start('org1', ARRAY['Person', 'Email', 'Household', 'HouseholdMembership', 'Note'], mode => 'full')});
 wait_for(sub { value(qq{SELECT fetched > 0 FROM sync_engine.job WHERE run_id = $run AND entity = 'Person'}) eq 't' }, 20, 'a sync is under way');
 documented('people', 'add_attribute', vertex => 'person', name => 'hat_size', type => 'float');
 documented('people', 'add_attribute', vertex => 'household_membership', name => 'since', type => 'date');
@@ -365,7 +365,7 @@ is( refresh(q{'next', 'people', apply => true}) =~ s/^(?!Gadget|Spam).*\n?//mgr,
 	  . 'SpamEmailAddress|new_where_key|updated_at|updated_at|', 'new entities, a new attribute, new keys');
 is( value(q{SELECT entity, strategy FROM sync_engine.entity WHERE entity IN ('Gadget', 'GadgetPart', 'SpamEmailAddress') ORDER BY 1}),
 	"Gadget|keyset\nGadgetPart|per_parent\nSpamEmailAddress|keyset", 'the strategies follow');
-is( value(q{SELECT string_agg(status, ' ') FROM sync_run('next', ARRAY['Gadget', 'GadgetPart', 'SpamEmailAddress'])}),
+is( value(q{SELECT string_agg(status, ' ') FROM sync_run('next', ARRAY['Gadget', 'GadgetPart', 'SpamEmailAddress'], mode => 'full')}),
 	'succeeded succeeded succeeded', 'they are synced');
 is_equal_to_oracle($node, $next, 'next', $_, "$_ is equal") for qw(Gadget GadgetPart SpamEmailAddress);
 like($next->get('log'), qr{ /people/v2/spam_email_addresses\?\S*order=updated_at}, 'by the new key');

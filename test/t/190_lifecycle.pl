@@ -149,8 +149,8 @@ for my $end (qw(pg_cancel_backend pg_terminate_backend kill))
 	wait_for(sub { !lane_pids($node, 'work') }, $soon_s, "$name: the lane leaves");
 
 	# a commit that would start one
-	my $second = $other->query(q{SELECT sync_start('org2', ARRAY['Campus'])});
-	is(safe_psql($node, q{SELECT status FROM sync_run('org3', ARRAY['Campus'])}),
+	my $second = $other->query(q{SELECT sync_start('org2', ARRAY['Campus'], mode => 'full')});
+	is(safe_psql($node, q{SELECT status FROM sync_run('org3', ARRAY['Campus'], mode => 'full')}),
 		'succeeded', "$name: another database is served meanwhile");
 	is(lanes_in('work'), 0, "$name: but no lane comes to this one");
 	if ($end eq 'kill')
@@ -202,7 +202,7 @@ $run->goes_on($name);
 $run->ends_well('after all of this');
 
 $name = 'the copy';
-like(value(q{SELECT status, error FROM sync_run('org1', ARRAY['Person'])}, 'copy'),
+like(value(q{SELECT status, error FROM sync_run('org1', ARRAY['Person'], mode => 'full')}, 'copy'),
 	qr/^failed\|this is a copy of the database/, "$name: does not use the credentials");
 is(value('SELECT sync_wait(' . $run->id . ", '$soon_s s')", 'copy'), 'failed',
 	"$name: nor does the run that was under way");
@@ -237,7 +237,7 @@ value(<<~'SQL');
 	CREATE TRIGGER t BEFORE INSERT OR UPDATE ON pco_people.campus FOR EACH ROW EXECUTE FUNCTION sleep();
 	DELETE FROM pco_people.campus;
 	SQL
-value(q{SELECT sync_start('org1', ARRAY['Campus'])});
+value(q{SELECT sync_start('org1', ARRAY['Campus'], mode => 'full')});
 wait_for(
 	sub { value(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'sync_engine lane' AND wait_event = 'PgSleep'}) },
 	$soon_s, "$name: it sleeps");

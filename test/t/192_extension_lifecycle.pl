@@ -171,7 +171,7 @@ my $begin = <<~"SQL";
 	CREATE EXTENSION sync_engine;
 	SELECT sync_connect('org1', 'org1-client', 'org1-secret', base_url => '$url');
 	DROP SCHEMA IF EXISTS pco_people, pco CASCADE;
-	SELECT sync_start('org1', ARRAY['Person']);
+	SELECT sync_start('org1', ARRAY['Person'], mode => 'full');
 	SQL
 $simulator->post('fault/clear');
 $simulator->post('stats/reset');
@@ -194,7 +194,7 @@ safe_psql($node, <<~'SQL');
 	GRANT EXECUTE ON FUNCTION sync_start(text, text[], text, text, int) TO operator;
 	SQL
 $simulator->post('fault', path => '/people/v2/people', kind => 'hang', count => 0, skip => 1);
-my $id = safe_psql($node, q{SET SESSION AUTHORIZATION operator; SELECT sync_start('org1', ARRAY['Person'])});
+my $id = safe_psql($node, q{SET SESSION AUTHORIZATION operator; SELECT sync_start('org1', ARRAY['Person'], mode => 'full')});
 wait_for(sub { safe_psql($node, "SELECT in_flight FROM sync_progress WHERE run_id = $id") }, $soon_s, "$name: is at work");
 safe_psql($node, 'DROP OWNED BY operator; DROP ROLE operator');
 $simulator->post('fault/clear');

@@ -55,7 +55,7 @@ my $started = lanes_started();
 my $first = SyncEngineTest::HangingRun->start($node, $simulator, $name, database => 'one');
 my %run = map {
 	my ($number, $database) = ($_, $databases[ $_ - 1 ]);
-	$database => $node->safe_psql($database, "SELECT sync_start('org$number', ARRAY['Person'])");
+	$database => $node->safe_psql($database, "SELECT sync_start('org$number', ARRAY['Person'], mode => 'full')");
 } 2 .. @databases;
 wait_for(sub { logged($node, $message) == 2 }, $soon_s, "$name: the log says so");
 is(scalar(lane_pids($node)), 1, "$name: one lane has the only one");

@@ -36,7 +36,7 @@ sub others_work
 {
 	my ($name) = @_;
 
-	is(safe_psql($node, q{SELECT status FROM sync_run('org4', ARRAY['Campus'])}), 'succeeded', "$name: others are served");
+	is(safe_psql($node, q{SELECT status FROM sync_run('org4', ARRAY['Campus'], mode => 'full')}), 'succeeded', "$name: others are served");
 	wait_for(sub { !lane_pids($node, 'sync') }, $soon_s, "$name: their lane leaves");
 	return;
 }

@@ -117,7 +117,7 @@ is_idle($watched_s, 'after work');
 $node->restart;
 is_idle(1, 'after a restart');
 
-is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'])}), 'succeeded', 'work is done as before');
+is(safe_psql($node, q{SELECT status FROM sync_run('org1', ARRAY['Person'], mode => 'full')}), 'succeeded', 'work is done as before');
 is_complete($node, 'org1', 'after all', 'Person');
 ok($simulator->stop, 'the simulator stops as it should');
 

@@ -145,7 +145,7 @@ run_ends($node, start_sync($node, 'org4', ['Campus']), 'succeeded', $soon_s, "$n
 my $second = start_sync($node, 'org3', ['Tab']);
 wait_for(sub { value("SELECT attempts > 0 FROM sync_engine.run WHERE run_id = $second") eq 't' }, $soon_s, "$name: another");
 value("UPDATE sync_engine.run SET attempts = 7, not_before = '-infinity' WHERE run_id = $second");
-value(q{SELECT sync_start('org4', ARRAY['Tab'])});
+value(q{SELECT sync_start('org4', ARRAY['Tab'], mode => 'full')});
 run_ends($node, $second, 'failed', $soon_s, "$name: after eight attempts it fails");
 is(value("SELECT kind, status FROM sync_activities WHERE run_id = $second"), 'create_jobs|failed', "$name: the step that failed is named");
 value('DROP TRIGGER no_space ON sync_engine.job');
@@ -158,13 +158,13 @@ $name = 'retention';
 value("UPDATE sync_engine.run SET finished_at = finished_at - interval '31 days' WHERE run_id = $one");
 value("UPDATE sync_engine.run SET finished_at = finished_at - interval '29 days' WHERE run_id = $other");
 my $jobs = value('SELECT count(*) FROM sync_jobs');
-value(q{SELECT sync_start('org4', ARRAY['Tab'])});
+value(q{SELECT sync_start('org4', ARRAY['Tab'], mode => 'full')});
 wait_for(sub { value("SELECT count(*) FROM sync_runs WHERE run_id = $one") eq '0' }, $soon_s, "$name: an old run is forgotten");
 is(value("SELECT count(*) FROM sync_jobs WHERE run_id = $one"), '0', "$name: its jobs, too");
 is(value("SELECT count(*) FROM sync_runs WHERE run_id = $other"), '1', "$name: one that is not so old is not");
 set('sync_engine.retention', '-1');
 value("UPDATE sync_engine.run SET finished_at = finished_at - interval '10 years' WHERE run_id = $other");
-run_ends($node, value(q{SELECT sync_start('org4', ARRAY['Tab'])}), 'succeeded', $soon_s, "$name: with -1");
+run_ends($node, value(q{SELECT sync_start('org4', ARRAY['Tab'], mode => 'full')}), 'succeeded', $soon_s, "$name: with -1");
 wait_for(sub { !lane_pids($node) }, $soon_s, "$name: the lane has left");
 is(value("SELECT count(*) FROM sync_runs WHERE run_id = $other"), '1', "$name: nothing is forgotten");
 

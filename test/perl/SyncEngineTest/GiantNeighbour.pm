@@ -158,7 +158,7 @@ sub latencies
 
 		sleep $pause if $pause > 0;
 		$next += $size->{interval} // 0;
-		$session->query_safe("SELECT sync_start(o, ARRAY[$list]) FROM unnest(ARRAY[$group]) o");
+		$session->query_safe("SELECT sync_start(o, ARRAY[$list], mode => 'full') FROM unnest(ARRAY[$group]) o");
 	}
 	$session->quit;
 

@@ -54,7 +54,7 @@ sub start
 
 	$simulator->post('fault/clear') unless $self->{beside};
 	$simulator->post('fault', path => '/people/v2/people', org => $self->{org}, kind => 'hang', count => 0, skip => 1);
-	$self->{id} = $self->value("SELECT sync_start('$self->{org}', ARRAY['Person'])");
+	$self->{id} = $self->value("SELECT sync_start('$self->{org}', ARRAY['Person'], mode => 'full')");
 	$self->hangs($name);
 	return $self;
 }
