@@ -57,6 +57,9 @@ our @EXPORT = qw(are_survived);
 
 my @entities = sort keys %list_of;
 
+# Their changes are not stamped: other reads than deltas of their own find them.
+my %told_by_parent = map { $_ => 1 } qw(HouseholdMembership FieldOption ServiceTime giving.Designation);
+
 # In people's database terms: the row is there, and not marked as deleted.
 my $live = '_deleted_at IS NULL';
 
@@ -143,7 +146,7 @@ sub start_worker
 		Test::More->builder->$_(\$said) for qw(output failure_output todo_output);
 		for my $seed (@share)
 		{
-			my $self = bless { node => $node, simulator => $simulator, columns => \%columns, org => "seed$seed", steps => [] };
+			my $self = bless { node => $node, simulator => $simulator, columns => \%columns, has_delta => scalar(grep { /delta/ } @{ $options{modes} }), org => "seed$seed", steps => [] };
 			my $problem = eval { $self->live_through(draw_history($seed, @{ $options{modes} })); '' } // $@;
 
 			$self->end_session;
@@ -222,6 +225,13 @@ sub true_ids
 	my ($self, $entity) = @_;
 
 	return map { $_->[0] } $self->oracle($entity, 'id');
+}
+
+sub true_rows
+{
+	my ($self) = @_;
+
+	return map { my $entity = $_; map { "$entity $_" } $self->true_ids($entity) } @entities;
 }
 
 # sql: what psql shows, however often the server goes away meanwhile.
@@ -398,8 +408,11 @@ sub change
 sub do_restore
 {
 	my ($self, $step) = @_;
+	my %before = map { $_ => 1 } $self->true_rows;
 
 	$self->add(' -> ' . join ' ', @{ $self->sim('mutate', org => $self->{org}, entity => $step->{entity}, op => 'restore') // [] });
+	# Nothing stamps them: a delta cannot see them.
+	$self->{unstamped}{$_} = 1 for grep { !$before{$_} } $self->true_rows;
 	return;
 }
 
@@ -461,6 +474,8 @@ sub do_fault
 	my ($self, $step) = @_;
 	my %fault = %$step;
 
+	$self->{is_blind} = 1 if $fault{kind} =~ /^(?:stale|empty_list)$/;
+
 	delete $fault{do};
 	$fault{arg} = 1 if $fault{kind} eq '429';
 	$fault{arg} = $self->{simulator}->url if $fault{kind} eq 'redirect';
@@ -487,6 +502,7 @@ sub do_permission
 		$self->sim('permission', org => $self->{org}, visible_percent => 100);
 		return;
 	}
+	$self->{is_blind} = 1 if defined $step->{visible_percent};
 	$self->{forbidden}{ $step->{forbid} } = 1 if defined $step->{forbid};
 	$self->sim('permission', org => $self->{org}, map { $_ => $step->{$_} } grep { $_ ne 'do' } keys %$step);
 	return;
@@ -698,6 +714,11 @@ sub come_to_rest
 	}
 	$self->do_permission({ restore => 1 });
 	$self->reconnect;
+	if ($self->{has_delta})
+	{
+		$self->sync_all('delta');
+		$self->changes_are_there;
+	}
 	$self->sync_all($_) for $self->has_reconcile ? qw(full reconcile) : qw(full);
 	$self->nothing_is_lost;
 	$self->do_approve if $self->has_reconcile;
@@ -740,6 +761,34 @@ sub sync_all
 	return;
 }
 
+# changes_are_there: after a delta each change that the API has stamped is in, but
+# for those that it hid when they were made, or told later than replicas may lag.
+sub changes_are_there
+{
+	my ($self) = @_;
+	my @problems;
+
+	return if $self->{is_blind};
+	for my $entity (grep { !$told_by_parent{$_} } @entities)
+	{
+		my @columns = grep { /^(?:updated|created)_at$/ } @{ $self->{columns}{$entity} };
+		my $list = join ', ', 'id', @columns;
+		my $table = data_table($entity);
+		my %copy = map { (split /\t/)[0] => $_ } split /\n/,
+		  $self->sql("COPY (SELECT $list FROM $table WHERE org = '$self->{org}' AND $live) TO STDOUT");
+
+		for my $row ($self->oracle($entity, 'id', @columns))
+		{
+			my $true = join "\t", @$row;
+			my $stored = $copy{ $row->[0] } // 'not there';
+
+			push @problems, "$entity $row->[0]: $stored, should be $true" if $stored ne $true && !$self->{unstamped}{"$entity $row->[0]"};
+		}
+	}
+	complain('a delta has missed changes', @problems);
+	return;
+}
+
 # is_true: every table is what the organisation has.  A copy that is not reconciled
 # keeps what was deleted.
 sub is_true
@@ -770,11 +819,18 @@ sub is_true
 			  grep { $copy{$id}[$_] ne $truth{$id}[$_] } 0 .. $#names;
 		}
 	}
-	return if !@problems;
+	complain('the copy is not true', @problems);
+	return;
+}
 
-	my $count = @problems;
+# complain: if there are any problems.
+sub complain
+{
+	my ($what, @problems) = @_;
+	my $count = @problems or return;
+
 	splice @problems, $shown if @problems > $shown;
-	die "the copy is not true, $count times:\n", map { "    $_\n" } @problems;
+	die "$what, $count times:\n", map { "    $_\n" } @problems;
 }
 
 =pod

@@ -184,7 +184,12 @@ sub draw_change
 	return { do => 'update', %some } if $what < 40;
 	return { do => 'update', %some, stamp => 0 } if $what < 47;
 	return { do => 'touch', %some } if $what < 50;
-	return { do => 'delete', %some, count => one_of(1, 1, 2, 4) } if $what < 70;
+	if ($what < 70)
+	{
+		# The heir of what goes is stamped, and no stamp goes back.
+		delete $some{ago};
+		return { do => 'delete', %some, count => one_of(1, 1, 2, 4) };
+	}
 	return { do => 'restore', entity => $entity } if $what < 78;
 	if ($what < 86)
 	{
