@@ -216,9 +216,11 @@ stamp_http(sim_buf *buf, int64_t stamp)
 	time_t		seconds = (time_t) floor_div(stamp, USECS_PER_SEC);
 	struct tm	tm;
 	char		text[32];
+	size_t		length;
 
 	gmtime_r(&seconds, &tm);
-	buf_add(buf, text, strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm));
+	length = strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	buf_add(buf, text, length);
 }
 
 /*
