@@ -20,6 +20,7 @@ SQL_PIECES = \
 	sql/36_discovery.sql \
 	sql/40_views.sql \
 	sql/45_explain.sql \
+	sql/46_deletes.sql \
 	sql/50_privileges.sql
 
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql

@@ -39,11 +39,11 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'approve')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
 	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out
-	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile')),
+	mode text NOT NULL CHECK (mode IN ('auto', 'full', 'delta', 'reconcile') OR mode ~ '^approve \d+$'),	-- of a delete batch
 	execution text NOT NULL CHECK (execution IN ('sequential', 'parallel', 'hybrid')),
 	priority int NOT NULL DEFAULT 0,
 	retry_of bigint,						-- the run whose jobs go on where they stopped
@@ -133,6 +133,9 @@ CREATE TABLE sync_engine.job (
 	unchanged bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
 	dead_lettered bigint NOT NULL DEFAULT 0,
+	seen bigint NOT NULL DEFAULT 0,			-- reconcile: ids in its seen_page rows
+	missing bigint,							-- reconcile: ids that were seen and not stored
+	flaw text,								-- reconcile: why what it has read proves nothing
 	started_at timestamptz,
 	finished_at timestamptz,
 	error text,

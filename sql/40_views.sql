@@ -13,7 +13,8 @@ SELECT j.run_id, j.job_id, j.org, j.product, j.entity, j.mode, j.status, j.strat
 	s.run_id AS joined_run_id, j.attempts, j.pages, j.expected,
 	j.fetched, j.inserted, j.updated, j.unchanged, j.deleted, j.dead_lettered, j.requests,
 	j.started_at, j.finished_at, j.finished_at - j.started_at AS duration,
-	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint, j.note
+	CASE WHEN j.not_before > now() THEN j.not_before END AS not_before, j.error, j.sqlstate, j.hint, j.note,
+	j.seen, j.missing
 FROM sync_engine.job j LEFT JOIN sync_engine.job s ON s.job_id = j.joined_job_id
 WHERE j.strategy NOT IN ('probe', 'drift');
 -- what sync_plan asks is in sync_runs, as a run of kind probe; what deltas are checked by, as drift

@@ -35,6 +35,9 @@
 /* its process was lost again and again while it applied a page */
 #define SQLSTATE_CRASHED		"SE007"
 
+/* deletes that somebody has to decide on */
+#define SQLSTATE_DELETES_HELD	"SE012"
+
 /* HTTP answers are SE and their status; these two mean «nothing for this token» */
 #define SQLSTATE_NO_ACCESS		"SE403"
 #define SQLSTATE_NO_SUCH_LIST	"SE404"

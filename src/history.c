@@ -34,10 +34,18 @@ history_trim(void)
 		2, {INT4OID, INT4OID}
 	};
 	Datum		args[2] = {Int32GetDatum(Max(guc_retention, LEAST_MINUTES)), Int32GetDatum(RUNS_AT_ONCE)};
+	static Statement forget_images = {
+		"UPDATE sync_engine.delete_candidate SET image = NULL WHERE (batch, record_id) IN ("
+		"  SELECT batch, record_id FROM sync_engine.delete_candidate WHERE image IS NOT NULL "
+		"  AND changed_at < now() - $1 * interval '1 min' ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+		2, {INT4OID, INT4OID}
+	};
 	const bool	durable = false;
 
 	if (guc_retention < 0 || !session_begin("forgetting old runs"))
 		return;
 	(void) statement_run(&forget, args, NULL);
+	args[0] = Int32GetDatum(guc_retention);
+	(void) statement_run(&forget_images, args, NULL);
 	session_commit(durable);
 }

@@ -19,6 +19,7 @@
 #include "job_delta.h"
 #include "job_fold.h"
 #include "job_inquiry.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "queue_control.h"
 #include "queue_fold.h"
@@ -79,6 +80,8 @@ find_position(Job *job)
 	(void) tables_ensure(parent);
 	job->walk = walk_create(job->entity, job->org->name, job->claim.ledger,
 							checkpoint_parse(job->position)->parent, job->mode == JOB_DELTA);
+	if (job->reconcile != NULL)
+		walk_keep_ledger_of_ids(job->walk);
 	return true;
 }
 
@@ -129,6 +132,7 @@ start(Job *job)
 	{
 		job->table = tables_ensure(job->entity);
 		job_delta_begin(job);
+		job_reconcile_begin(job);
 		job->writer = writer_create(job->entity, job->org->name, job->table,
 									claim->run_id, claim->job_id);
 		folded = queue_folded_jobs(claim->job_id);
@@ -224,6 +228,12 @@ drop_request(PageRequest *request)
 		pfree(request->parent);
 	if (request->url != NULL)
 		pfree(request->url);
+	if (request->target != NULL)
+		pfree((char *) request->target);
+	if (request->asked != NULL)
+		pfree((char *) request->asked);
+	if (request->refusal != NULL)
+		pfree((char *) request->refusal);
 	pfree(request);
 }
 
@@ -285,6 +295,7 @@ job_free(Job *job)
 	if (job->writer != NULL)
 		writer_destroy(job->writer);
 	fold_free(job);
+	job_reconcile_free(job);
 	if (job->org != NULL)
 		org_forget_secret(job->org);
 	job->live->job_id = 0;

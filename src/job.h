@@ -52,6 +52,7 @@ typedef enum JobMode
 
 typedef struct Job Job;
 typedef struct Inquiry Inquiry;
+typedef struct Reconcile Reconcile;
 
 /* One page asked for, or to be asked for. */
 typedef struct PageRequest
@@ -67,6 +68,11 @@ typedef struct PageRequest
 	GovTime		sent_at;
 	bool		parent_is_gone; /* walk: 404, so there is nothing */
 	bool		parent_is_forbidden;	/* walk: 403 */
+	const char *target;			/* of a reconcile: path to ask instead of the list's, or NULL */
+	const char *asked;			/* ... for which id, or NULL */
+	const char *api_version;	/* ... of which version, or NULL: the entity's */
+	const char *refusal;		/* ... and why there is no answer, or NULL */
+	bool		is_gone;		/* ... because the API has it no more */
 	HttpTransfer *transfer;
 } PageRequest;
 
@@ -80,6 +86,7 @@ struct Job
 	Writer	   *writer;
 	const Inquiry *inquiry;		/* a question instead of a list; or NULL */
 	char	   *target;			/* of an inquiry: path and query to ask */
+	Reconcile  *reconcile;		/* looks for records that are gone; or NULL */
 	List	   *folded;			/* jobs that come along (Folded *) */
 	int			fold_suspects;	/* pages in a row that lack named records */
 	JobMode		mode;

@@ -24,6 +24,7 @@
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_page.h"
+#include "job_reconcile.h"
 #include "job_suspect.h"
 #include "job_walk.h"
 #include "job_way.h"
@@ -136,6 +137,8 @@ request_url(const Job *job, const PageRequest *request)
 
 	if (request->url != NULL)
 		return request->url;
+	if (request->target != NULL)
+		return psprintf("%s%s", job->org->base_url, request->target);
 	if (job->inquiry != NULL)
 		return psprintf("%s%s", job->org->base_url, job->target);
 
@@ -155,6 +158,8 @@ request_url(const Job *job, const PageRequest *request)
 		appendStringInfo(&url, "%sinclude=%s", separator, include);
 		separator = "&";
 	}
+	if (job->reconcile != NULL && !job->entity->single)
+		appendStringInfoString(&url, job_reconcile_fields(job));
 	append_way(&url, separator, checkpoint_way(checkpoint, job->way), job->key, checkpoint);
 	return url.data;
 }
@@ -187,7 +192,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 		.origin = &job->org->rule,
 		.user = job->org->credential.client_id,
 		.password = job->org->credential.secret,
-		.api_version = job->entity->api_version,
+		.api_version = request->api_version ? request->api_version : job->entity->api_version,
 		.timeout_ms = job->inquiry != NULL ? job->inquiry->timeout_ms : 0,
 	};
 	GovernorDecision decision = budget_admit(job->org->budget_key, governed, &request->sent_at);
@@ -232,11 +237,14 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 	GovTime		now = budget_now();
 	int			limit = Min(Min(JOB_MAX_WINDOW, window),
 									Min(guc_max_requests_per_org, job->n_window + *room));
+	bool		asks = job->reconcile != NULL && !job_reconcile_reads(job);
 
 	job->wake_at = PG_INT64_MAX;
 	if (limit > 0)
 	{
-		if (job->inquiry != NULL)
+		if (asks)
+			job_reconcile_plan(job, limit);
+		else if (job->inquiry != NULL)
 		{
 			if (job->n_window == 0)
 				job_add_request(job, 0, NULL);
@@ -246,7 +254,7 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 		else
 			plan_list(job, limit);
 	}
-	if (job->walk != NULL && job->n_window == 0 && limit > 0 && !job->over)
+	if (job->walk != NULL && !asks && job->n_window == 0 && limit > 0 && !job->over)
 	{
 		if (!walk_is_exhausted(job->walk))
 		{
@@ -381,6 +389,7 @@ job_fetch_take(Job *job, PageRequest *request)
 		.count = response->rate_count,
 		.retry_after_s = response->retry_after,
 	};
+	ResponseClass class;
 	Failure		failure;
 	bool		shrink;
 
@@ -390,7 +399,10 @@ job_fetch_take(Job *job, PageRequest *request)
 	request->state = REQUEST_ANSWERED;
 	job_show_waiting(job, NULL);
 
-	switch (response_classify(response, job->org->name, &failure))
+	class = response_classify(response, job->org->name, &failure);
+	if (request->target != NULL && job_reconcile_bears(request, class, &failure))
+		return;
+	switch (class)
 	{
 		case RESPONSE_PAGE:
 			job_delta_see_clock(job, response->server_date);
@@ -406,7 +418,7 @@ job_fetch_take(Job *job, PageRequest *request)
 			break;
 		case RESPONSE_TRANSIENT:
 			shrink = is_too_much(response) && request->attempts + 1 >= SHRINK_AFTER &&
-				job->per_page > JOB_PER_PAGE_MIN && job->inquiry == NULL;
+				job->per_page > JOB_PER_PAGE_MIN && job->inquiry == NULL && request->target == NULL;
 			retry(job, request, &failure);
 			if (shrink && !job->over)
 				shrink_pages(job, request);
@@ -465,6 +477,8 @@ job_fetch_apply(Job *job)
 	}
 	if (job->inquiry != NULL)
 		inquiry_finish(job, http_response(job->window[0]->transfer), NULL);
+	else if (job->window[0]->target != NULL)
+		job_reconcile_answer(job, job->window[0]);
 	else
 		job_page_apply(job, job->window[0]);
 	if (job->claim.suspect && !job->over)

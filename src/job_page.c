@@ -22,6 +22,7 @@
 #include "job_delta.h"
 #include "job_fold.h"
 #include "job_page.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "job_walk.h"
 #include "job_way.h"
@@ -141,6 +142,22 @@ restart(Job *job)
 	}
 }
 
+bool
+job_page_may_write(Job *job)
+{
+	if (!table_is_free(job))
+	{
+		wait_for_table(job, job->table.relation);
+		return false;
+	}
+	if (!tables_check(job->table.relation))
+	{
+		restart(job);
+		return false;
+	}
+	return true;
+}
+
 static WriteItem *
 page_items(const ParsedPage *page, int first, const PageRequest *request)
 {
@@ -185,16 +202,8 @@ write_page(Job *job, const PageRequest *request, const ParsedPage *page, int fir
 		job->over = true;
 		return false;
 	}
-	if (!table_is_free(job))
-	{
-		wait_for_table(job, job->table.relation);
+	if (!job_page_may_write(job))
 		return false;
-	}
-	if (!tables_check(job->table.relation))
-	{
-		restart(job);
-		return false;
-	}
 
 	writer_write(job->writer, page, items, n_new, thin, &counts);
 	Assert(counts.fetched == n_new);
@@ -371,7 +380,7 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 	}
 	if (!walk && page->total_count >= 0 && counts_what_is_read(job, checkpoint, request))
 		job->claim.expected = page->total_count;
-	position = checkpoint_format(checkpoint);
+	position = job_reconcile_position(job, checkpoint_format(checkpoint));
 
 	if (!fold_check(job, page, first, &problem))
 	{
@@ -395,10 +404,12 @@ apply(Job *job, PageRequest *request, const ParsedPage *page)
 									 request->offset + page->n_records, page->total_count);
 		short_of = &shortfall;
 	}
-	if (!write_page(job, request, page, first, position, list_done, short_of))
+	if (job->reconcile != NULL ?
+		!job_reconcile_write_page(job, request, page, first, position, list_done, short_of) :
+		!write_page(job, request, page, first, position, list_done, short_of))
 		return;
 	if (list_done && !walk)
-		job->over = true;
+		job->over = job->over || job->reconcile == NULL;
 	else
 		after_page(job, request, position, list_done, &read);
 }
@@ -416,6 +427,25 @@ empty_page(void)
 	return page;
 }
 
+bool
+job_page_is_ours(Job *job, const ParsedPage *page)
+{
+	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
+
+	if (page_owner_is_org(job, page, &failure))
+		return true;
+	if (failure.message != NULL && session_begin("stopping an organisation"))
+	{
+		bool		durable = true;
+
+		(void) org_stop(job->org, &failure);
+		session_commit(durable);
+		job_end(job, "failed", &failure);
+	}
+	job->over = true;
+	return false;
+}
+
 /*
  * judge: an answer that came with success.
  */
@@ -425,7 +455,6 @@ judge(Job *job, PageRequest *request)
 	const HttpResponse *response;
 	ParsedPage *page;
 	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
-	bool		is_wrong_org;
 	const char *disowned;
 
 	response = http_response(request->transfer);
@@ -438,20 +467,8 @@ judge(Job *job, PageRequest *request)
 		job_retry(job, request, &failure);
 		return;
 	}
-	if (!page_owner_is_org(job, page, &failure))
-	{
-		is_wrong_org = failure.message != NULL;
-		if (is_wrong_org && session_begin("stopping an organisation"))
-		{
-			bool		durable = true;
-
-			(void) org_stop(job->org, &failure);
-			session_commit(durable);
-			job_end(job, "failed", &failure);
-		}
-		job->over = true;
+	if (!job_page_is_ours(job, page))
 		return;
-	}
 	if (checkpoint_parse(job->position)->verify)
 	{
 		job_way_verify(job, page);

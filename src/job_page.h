@@ -16,4 +16,13 @@
 /* Judges the answered page that is due, and applies it. */
 extern void job_page_apply(Job *job, PageRequest *request);
 
+/*
+ * Within a transaction that has moved the job's row: whether the data table can be
+ * written now.  Else the transaction is over, and so is the job in this lane.
+ */
+extern bool job_page_may_write(Job *job);
+
+/* Whether a page is of the job's organisation; else the job has ended. */
+extern bool job_page_is_ours(Job *job, const ParsedPage *page);
+
 #endif							/* SYNC_ENGINE_JOB_PAGE_H */

@@ -16,6 +16,7 @@
 
 #include "errors.h"
 #include "job_fold.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "job_walk.h"
 #include "session.h"
@@ -103,6 +104,11 @@ job_walk_end(Job *job)
 		return;
 	}
 
+	if (job->reconcile != NULL)
+	{
+		job_reconcile_end_walk(job);
+		return;
+	}
 	job->over = true;
 	if (!session_begin("ending a walk"))
 		return;

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job_reconcile.h"
 #include "job_row.h"
 #include "job_way.h"
 #include "queue_fold.h"
@@ -61,7 +62,8 @@ restart(Job *job, const char *position, const char *note)
 		job->over = true;
 		return;
 	}
-	job_row_make_full(job, position, note);
+	if (job->reconcile == NULL)
+		job_row_make_full(job, position, note);
 	note_strategy(job, note);
 	session_commit(durable);
 
@@ -83,7 +85,7 @@ job_way_restart_plain(Job *job, const char *problem)
 	if (checkpoint->plain)
 		return false;			/* it is already */
 	checkpoint_restart_plain(checkpoint);
-	restart(job, checkpoint_format(checkpoint), psprintf("read by plain offsets: %s", problem));
+	restart(job, job_reconcile_position(job, checkpoint_format(checkpoint)), psprintf("read by plain offsets: %s", problem));
 	return true;
 }
 

@@ -108,7 +108,7 @@ goes_on(const Run *run, int64 job_id)
 		"  ledger = coalesce(o.ledger, o.job_id) FROM sync_engine.job o "
 		"WHERE j.job_id = $1 AND o.run_id = $2 AND (o.product, o.entity) = (j.product, j.entity) "
 		"AND (o.mode, o.strategy) = (j.mode, j.strategy) AND o.status IN ('failed', 'cancelled', 'held') "
-		"AND o.position <> '' AND o.folded_into IS NULL",
+		"AND o.position <> '' AND o.folded_into IS NULL AND j.mode <> 'reconcile'",
 		2, {INT8OID, INT8OID}
 	};
 	Datum		args[2] = {Int64GetDatum(job_id), Int64GetDatum(run->retry_of)};
@@ -172,7 +172,8 @@ plan_inquiries(Run *run, List *names)
 	start_run(run, list_length(names));
 	run->turn = queue_next_turn(run->org, run->priority, &run->turn_step);
 	foreach(cell, names)
-		(void) insert_job(run, strVal(lfirst(cell)), "full", NULL, run->kind, 0, 0, 0, NULL);
+		(void) insert_job(run, strVal(lfirst(cell)), strcmp(run->kind, "approve") == 0 ? run->mode : "full", NULL,
+						  run->kind, 0, 0, 0, NULL);
 }
 
 static int
@@ -183,6 +184,18 @@ count_folded(const SyncPlan *plan)
 	for (int i = 0; i < plan->n; i++)
 		n += plan->nodes[i].folded_into >= 0 ? 1 : 0;
 	return n;
+}
+
+/*
+ * job_mode: a reconcile deletes only what was named.  A parent that it pulls in is
+ * read, for a child may have moved to one that is not known yet.
+ */
+static const char *
+job_mode(const Run *run, List *names, const PlannedEntity *node)
+{
+	if (strcmp(run->mode, "reconcile") == 0 && !list_member(names, makeString((char *) node->name)))
+		return "full";
+	return node->mode;
 }
 
 static void
@@ -229,7 +242,8 @@ plan_run(Run *run, List *names)
 			if (edge->to == number && edge->hard && !(waits && jobs[edge->from] == previous))
 				unmet++;
 		}
-		jobs[number] = insert_job(run, node->name, node->mode, is_delta ? node->mode_reason : NULL, folds ? node->strategy : node->own_strategy,
+		jobs[number] = insert_job(run, node->name, job_mode(run, names, node), is_delta ? node->mode_reason : NULL,
+								  folds ? node->strategy : node->own_strategy,
 								  plan->graph->wave[number], unmet,
 								  folds ? jobs[node->folded_into] : 0, folds ? plan_via(plan, node) : NULL);
 		resumed[number] = !folds && goes_on(run, jobs[number]);

@@ -33,6 +33,7 @@ struct Walk
 	const Entity *entity;
 	const char *org;
 	int64		job_id;
+	const char *ledger;			/* entity that the ledger is kept under */
 	char	   *sql;
 	List	   *parents;		/* listed, not handed out yet */
 	char	   *last;			/* key of the last one listed; NULL = the beginning */
@@ -90,11 +91,18 @@ walk_create(const Entity *entity, const char *org, int64 job_id, const char *res
 	walk->entity = entity;
 	walk->org = org;
 	walk->job_id = job_id;
+	walk->ledger = entity->name;
 	walk->last = resume ? pstrdup(resume) : NULL;
 	walk->inclusive = true;
 	walk->from_beginning = resume == NULL;
 	walk->sql = listing_sql(entity, manifest_load(entity->product, entity->parent), changed);
 	return walk;
+}
+
+void
+walk_keep_ledger_of_ids(Walk *walk)
+{
+	walk->ledger = psprintf("ids of %s", walk->entity->name);
 }
 
 /*
@@ -165,7 +173,7 @@ list_parents(Walk *walk)
 	args[0] = CStringGetTextDatum(walk->org);
 	args[1] = walk->last ? CStringGetTextDatum(walk->last) : (Datum) 0;
 	args[2] = CStringGetTextDatum(walk->entity->product);
-	args[3] = CStringGetTextDatum(walk->entity->name);
+	args[3] = CStringGetTextDatum(walk->ledger);
 	args[4] = Int64GetDatum(walk->job_id);
 	(void) SPI_execute_with_args(walk->sql, lengthof(types), types, args, nulls, read_only, 0);
 	n = SPI_processed;
@@ -268,7 +276,7 @@ walk_note(const Walk *walk, const WalkParent *parent, WalkOutcome outcome, int64
 
 	args[0] = CStringGetTextDatum(walk->org);
 	args[1] = CStringGetTextDatum(walk->entity->product);
-	args[2] = CStringGetTextDatum(walk->entity->name);
+	args[2] = CStringGetTextDatum(walk->ledger);
 	args[3] = CStringGetTextDatum(parent->key);
 	args[4] = Int64GetDatum(walk->job_id);
 	args[5] = CStringGetTextDatum(outcomes[outcome]);
@@ -287,7 +295,7 @@ walk_count(const Walk *walk, WalkTally *tally)
 		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
 	};
 	Datum		args[4] = {CStringGetTextDatum(walk->org), CStringGetTextDatum(walk->entity->product),
-	CStringGetTextDatum(walk->entity->name), Int64GetDatum(walk->job_id)};
+	CStringGetTextDatum(walk->ledger), Int64GetDatum(walk->job_id)};
 
 	(void) statement_run(&count, args, NULL);
 	tally->read = result_int64(0, 1, 0);

@@ -51,6 +51,9 @@ typedef struct Walk Walk;
  */
 extern Walk *walk_create(const Entity *entity, const char *org, int64 job_id, const char *resume, bool changed);
 
+/* Only ids are read: the ledger of those who read records is not touched. */
+extern void walk_keep_ledger_of_ids(Walk *walk);
+
 /*
  * The next parent; NULL if there is none but those that were handed out, or if
  * the part of the table that was looked at had none.  Looks in a transaction of

@@ -103,6 +103,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->stored = NULL;
 	writer->come_again = 0;
 	writer->noted_shared = entity->shared;
+	writer->by_id = false;
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
@@ -311,6 +312,12 @@ write_range(Batch *batch, Pending **pending, int n)
 	}
 }
 
+void
+writer_trust(Writer *writer, bool by_id)
+{
+	writer->by_id = by_id;
+}
+
 bool
 writer_takes_type(const Writer *writer, const char *type)
 {
@@ -493,6 +500,7 @@ writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int
 	if (writer->come_again >= SHARED_AFTER && !writer->noted_shared)
 		note_shared(writer);
 	count_live_rows(&batch);
+	writer_strike(writer, items, n);
 	note_unknown_attributes(&batch);
 	close_dead_letters(&batch);
 }

@@ -47,6 +47,12 @@ typedef struct WriteItem
 extern void writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int n,
 						 bool thin, WriteCounts *counts);
 
+/*
+ * From now on records are asked for by their ids, or not any more.  Such an answer
+ * is the truth; a list may come from a replica that lags behind.
+ */
+extern void writer_trust(Writer *writer, bool by_id);
+
 /* Whether records of this JSON:API type are the writer's: its entity, or an alias. */
 extern bool writer_takes_type(const Writer *writer, const char *type);
 

@@ -13,6 +13,7 @@
 #define SYNC_ENGINE_WRITER_BATCH_H
 
 #include "access/htup.h"
+#include "delete_batch.h"
 #include "executor/spi.h"
 #include "record.h"
 #include "writer.h"
@@ -33,6 +34,7 @@ struct Writer
 	int64		open_dead_letters;
 	int			come_again;		/* records that another parent brought in this run */
 	bool		noted_shared;	/* that several parents bring the same records */
+	bool		by_id;			/* the records were asked for one by one */
 };
 
 /* A record on its way into the table. */
@@ -61,6 +63,15 @@ typedef struct Batch
 	List	   *settled;		/* ids that are in the table now (char *) */
 } Batch;
 
+/* Whose records the writer writes. */
+static inline DeleteScope
+writer_scope(const Writer *writer)
+{
+	DeleteScope scope = {writer->org, writer->entity->product, writer->entity->name};
+
+	return scope;
+}
+
 /*
  * Looks up what the table has of the batch's records, and leaves only those
  * that must be written.  Runs as the table owner.
@@ -73,5 +84,8 @@ extern void writer_drop_settled(Batch *batch);
  */
 extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 								   Datum *values, bool *nulls);
+
+/* Takes records that are shown from all batches that would delete them. */
+extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 
 #endif							/* SYNC_ENGINE_WRITER_BATCH_H */

@@ -86,7 +86,7 @@ writer_plan_lookup(const Entity *entity)
 		psprintf("%s::text", quote_identifier(entity->params[entity->n_params - 1]));
 
 	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
-							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at, _run_id, %s FROM %s "
+							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at, _run_id, %s, _deleted_at, _deleted_by FROM %s "
 							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
 							  entity->updated_at >= 0 ? "updated_at::timestamptz" : "NULL::timestamptz",
 							  parent, quote_qualified_identifier(entity->schema_name, entity->table_name)),

@@ -27,7 +27,7 @@ extern Oid	writer_column_type(ColumnType type);
 /* The type of the rows that the write statement takes, in the current context. */
 extern TupleDesc writer_describe_row(const Entity *entity);
 
-/* ($1 org, $2 ids) → id, hash, live, updated_at, synced_at, run_id, parent of those stored. */
+/* ($1 org, $2 ids) → id, hash, live, updated_at, synced_at, run_id, parent, deleted_at, deleted_by of those stored. */
 extern SPIPlanPtr writer_plan_lookup(const Entity *entity);
 
 /* ($1 org, $2 ids) → what is stored, as rows of the upsert. */

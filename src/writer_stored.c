@@ -40,6 +40,8 @@ typedef struct Stored
 	TimestampTz synced_at;
 	int64		run_id;			/* that wrote it */
 	const char *parent;			/* the path's last parameter, or NULL */
+	TimestampTz deleted_at;
+	const char *deleted_by;		/* batch or merge */
 } Stored;
 
 static int
@@ -93,10 +95,29 @@ look_up(Batch *batch, int *n_stored)
 		stored[i].synced_at = result_timestamp(i, 5, DT_NOBEGIN);
 		stored[i].run_id = result_int64(i, 6, 0);
 		stored[i].parent = result_text(i, 7);
+		stored[i].deleted_at = result_timestamp(i, 8, DT_NOBEGIN);
+		stored[i].deleted_by = result_text(i, 9);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	qsort(stored, *n_stored, sizeof(Stored), compare_stored);
 	return stored;
+}
+
+static bool
+is_within_lag(TimestampTz since)
+{
+	return !TimestampDifferenceExceeds(since, GetCurrentTimestamp(), guc_replica_lag * 1000);
+}
+
+/*
+ * is_kept_deleted: a list that shows a deleted record may come from a replica that
+ * lags behind.  What was merged into another comes back by no list at all.
+ */
+static bool
+is_kept_deleted(const Stored *stored)
+{
+	return !stored->live && (is_within_lag(stored->deleted_at) ||
+							 (stored->deleted_by != NULL && strncmp(stored->deleted_by, "merge", 5) == 0));
 }
 
 /*
@@ -104,13 +125,16 @@ look_up(Batch *batch, int *n_stored)
  * because a lagging replica of the API served an older copy of it.
  */
 static bool
-is_settled(const Record *record, const Stored *stored)
+is_settled(const Writer *writer, const Record *record, const Stored *stored)
 {
 	if (stored->live && stored->has_hash && stored->hash == record->hash)
 		return true;
+	if (writer->by_id)
+		return false;
+	if (is_kept_deleted(stored))
+		return true;
 	return record->has_updated_at && stored->has_updated_at &&
-		record->updated_at < stored->updated_at &&
-		!TimestampDifferenceExceeds(stored->synced_at, GetCurrentTimestamp(), guc_replica_lag * 1000);
+		record->updated_at < stored->updated_at && is_within_lag(stored->synced_at);
 }
 
 /*
@@ -158,23 +182,54 @@ fetch_stored(Batch *batch)
 	}
 }
 
+/*
+ * lately_gone: of the batch's records, those whose rows went for good so lately
+ * that a list may still show them.
+ */
+static List *
+lately_gone(Batch *batch)
+{
+	List	   *gone;
+
+	session_become_extension_owner();
+	gone = delete_batch_lately_deleted(writer_scope(batch->writer), pending_ids(batch));
+	session_become_table_owner();
+	return gone;
+}
+
+static bool
+is_named(const List *ids, const char *id)
+{
+	ListCell   *cell;
+
+	foreach(cell, ids)
+	{
+		if (strcmp(lfirst(cell), id) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 writer_drop_settled(Batch *batch)
 {
 	int			n_stored;
 	Stored	   *stored;
+	List	   *gone = NIL;
 	int			kept = 0;
 
 	if (batch->n == 0)
 		return;
 	stored = look_up(batch, &n_stored);
+	if (n_stored < batch->n && !batch->writer->by_id)
+		gone = lately_gone(batch);
 	for (int i = 0; i < batch->n; i++)
 	{
 		Pending    *pending = batch->pending[i];
 		Stored		key = {.id = pending->record.source->id};
 		Stored	   *found = bsearch(&key, stored, n_stored, sizeof(Stored), compare_stored);
 
-		if (found != NULL && is_settled(&pending->record, found))
+		if (found != NULL ? is_settled(batch->writer, &pending->record, found) : is_named(gone, key.id))
 		{
 			batch->counts->unchanged++;
 			batch->settled = lappend(batch->settled, (char *) pending->record.source->id);
@@ -190,6 +245,23 @@ writer_drop_settled(Batch *batch)
 	batch->all_new = n_stored == 0;
 	if (batch->thin && !batch->all_new)
 		fetch_stored(batch);
+}
+
+/*
+ * writer_strike: what is shown has not been deleted, whether it can be stored or not.
+ */
+void
+writer_strike(const Writer *writer, const WriteItem *items, int n)
+{
+	List	   *ids = NIL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (items[i].record->id != NULL)
+			ids = lappend(ids, (char *) items[i].record->id);
+	}
+	if (ids != NIL)
+		delete_batch_strike(writer_scope(writer), delete_ids_array(ids));
 }
 
 static bool

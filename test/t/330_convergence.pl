@@ -12,6 +12,6 @@ use SyncEngineTest::History;
 my $seed = $ENV{SYNC_ENGINE_SEED};
 my @seeds = defined $seed ? $seed : 1 .. $ENV{SYNC_ENGINE_SEEDS} // 12;
 
-are_survived(\@seeds, modes => [qw(auto delta full)], workers => @seeds > 1 ? 2 : 1, show => defined $seed);
+are_survived(\@seeds, modes => [qw(auto delta full reconcile reconcile)], workers => @seeds > 1 ? 2 : 1, show => defined $seed);
 
 done_testing();

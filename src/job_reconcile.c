@@ -1,0 +1,835 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_reconcile.c
+ *		Jobs that look for records that the API has no more: their phases, and
+ *		how they read.
+ *
+ * A reconcile reads every id, and writes nothing while it does.  Only a read that
+ * is proven complete makes candidates, each of which is confirmed before its row
+ * is touched.  Whatever casts doubt on the read ends the job as 'partial', whatever
+ * casts doubt on the candidates lets them wait for people.
+ *
+ * IDENTIFICATION
+ *		src/job_reconcile.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "delete_apply.h"
+#include "errors.h"
+#include "job_page.h"
+#include "job_reconcile.h"
+#include "job_row.h"
+#include "job_walk.h"
+#include "reconcile.h"
+#include "session.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define APPROVE	"approve "
+
+/* Rows that are deleted in one transaction. */
+#define DELETED_AT_ONCE	500
+
+/* So many parents are not all deleted since they were read: the path is wrong. */
+#define MANY_GONE		3
+
+static const char *const phase_names[] = {
+	[RECONCILE_RESUME] = "",
+	[RECONCILE_BEGIN] = "",
+	[RECONCILE_READ] = "read",
+	[RECONCILE_PROVE] = "prove",
+	[RECONCILE_JUDGE] = "judge",
+	[RECONCILE_FETCH] = "fetch",
+	[RECONCILE_CONFIRM] = "confirm",
+	[RECONCILE_AGAIN] = "again",
+	[RECONCILE_PROVE_AGAIN] = "prove_again",
+	[RECONCILE_APPLY] = "apply",
+};
+
+DeleteScope
+reconcile_scope(const Job *job)
+{
+	DeleteScope scope = {job->org->name, job->entity->product, job->entity->name};
+
+	return scope;
+}
+
+/* ---- Positions ----------------------------------------------------------- */
+
+/*
+ * format_position: the job is named, for its seen ids are its own: nobody else can
+ * go on from there.
+ */
+static char *
+format_position(const Job *job, ReconcilePhase phase, const char *checkpoint)
+{
+	const Reconcile *reconcile = job->reconcile;
+
+	return psprintf("phase=%s job=" INT64_FORMAT " batch=" INT64_FORMAT " fingerprint=%s%s%s", phase_names[phase],
+					job->claim.job_id, reconcile->batch, reconcile->fingerprint ? reconcile->fingerprint : "none",
+					checkpoint[0] != '\0' ? " " : "", checkpoint);
+}
+
+char *
+reconcile_position(const Job *job, ReconcilePhase phase)
+{
+	return format_position(job, phase, "");
+}
+
+char *
+job_reconcile_position(const Job *job, char *checkpoint)
+{
+	return job->reconcile == NULL ? checkpoint : format_position(job, job->reconcile->phase, checkpoint);
+}
+
+/*
+ * member: a value of a position, palloc'd in the job's memory; NULL if it is not there.
+ */
+static char *
+member(const Job *job, const char *name)
+{
+	const char *start = strstr(job->position, psprintf("%s=", name));
+	size_t		len;
+	char	   *value;
+
+	if (start == NULL)
+		return NULL;
+	start += strlen(name) + 1;
+	len = strcspn(start, " ");
+	value = MemoryContextAlloc(job->context, len + 1);
+	memcpy(value, start, len);
+	value[len] = '\0';
+	return value;
+}
+
+/*
+ * resume: the phase that the position names.
+ */
+static ReconcilePhase
+resume(Job *job)
+{
+	Reconcile  *reconcile = job->reconcile;
+	char	   *phase = member(job, "phase");
+	char	   *of_job = member(job, "job");
+	char	   *batch = member(job, "batch");
+	char	   *fingerprint = member(job, "fingerprint");
+
+	if (phase == NULL || of_job == NULL || batch == NULL || fingerprint == NULL ||
+		strtoll(of_job, NULL, 10) != job->claim.job_id)
+		return RECONCILE_BEGIN;
+	reconcile->batch = strtoll(batch, NULL, 10);
+	reconcile->fingerprint = strcmp(fingerprint, "none") == 0 ? NULL : fingerprint;
+	for (int i = RECONCILE_READ; i < lengthof(phase_names); i++)
+	{
+		if (strcmp(phase_names[i], phase) == 0)
+			return i;
+	}
+	return RECONCILE_BEGIN;
+}
+
+/* ---- Begin and end ------------------------------------------------------- */
+
+/*
+ * choose_way: how the list is read for its ids.  By created_at, which never
+ * changes; where the API cannot do that by whatever else it can, for offsets must
+ * not get deep.  One attribute is asked for: without any the key would be gone.
+ */
+static void
+choose_way(Job *job)
+{
+	static Statement select_way = {
+		"SELECT CASE WHEN get_path NOT LIKE '%{%{%' THEN get_path END, CASE WHEN parent IS NULL AND NOT single THEN "
+		"    CASE WHEN 'created_at' = ANY (order_keys) AND 'created_at' = ANY (where_keys) THEN 'created_at' "
+		"      WHEN 'updated_at' = ANY (order_keys) AND 'updated_at' = ANY (where_keys) THEN 'updated_at' END END, "
+		"  (SELECT attribute FROM sync_engine.attribute a WHERE (a.product, a.entity) = (e.product, e.entity) "
+		"    AND NOT fields_only ORDER BY attribute = 'created_at' DESC, position LIMIT 1) "
+		"FROM sync_engine.entity e WHERE product = $1 AND entity = $2",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(job->entity->product), CStringGetTextDatum(job->entity->name)};
+	const char *attribute;
+
+	(void) statement_run(&select_way, args, NULL);
+	job->reconcile->get_path = result_text(0, 1);
+	job->key = result_text(0, 2);
+	job->way = job->key != NULL ? READ_KEYSET : READ_BY_ID;
+	attribute = job->key != NULL ? job->key : result_text(0, 3);
+	job->reconcile->fields = attribute == NULL ? "" :
+		psprintf("&fields%%5B%s%%5D=%s", job->entity->name, attribute);
+}
+
+void
+job_reconcile_begin(Job *job)
+{
+	bool		approval = strncmp(job->claim.mode, APPROVE, strlen(APPROVE)) == 0;
+	Reconcile  *reconcile;
+
+	if (!approval && strcmp(job->claim.mode, "reconcile") != 0)
+		return;
+	reconcile = palloc0(sizeof(Reconcile));
+	reconcile->context = AllocSetContextCreate(job->context, "reconcile", ALLOCSET_DEFAULT_SIZES);
+	reconcile->phase = RECONCILE_RESUME;
+	reconcile->approval = approval;
+	job->reconcile = reconcile;
+	if (approval)
+		reconcile->batch = strtoll(job->claim.mode + strlen(APPROVE), NULL, 10);
+	choose_way(job);
+}
+
+void
+job_reconcile_free(Job *job)
+{
+	job->reconcile = NULL;		/* its memory is the job's */
+}
+
+bool
+job_reconcile_reads(const Job *job)
+{
+	return job->reconcile->phase == RECONCILE_READ || job->reconcile->phase == RECONCILE_AGAIN;
+}
+
+const char *
+job_reconcile_fields(const Job *job)
+{
+	return job->reconcile->fields;
+}
+
+/*
+ * move_row: the first statement of each transaction.
+ */
+static bool
+move_row(Job *job, const char *position, int pages, int64 seen, const char *flaw)
+{
+	static Statement move = {
+		"UPDATE sync_engine.job SET position = $3, pages = pages + $4, requests = requests + $5, seen = seen + $6, "
+		"  expected = $7, flaw = coalesce(flaw, $8), attempts = 0, failures = 0, suspect = false, applying = false, "
+		"  crashes = 0 WHERE job_id = $1 AND epoch = $2 AND status = 'running'",
+		8, {INT8OID, INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID, INT8OID, TEXTOID}
+	};
+	Datum		args[8];
+	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', job->claim.expected < 0 ? 'n' : ' ', flaw == NULL ? 'n' : ' '};
+
+	args[0] = Int64GetDatum(job->claim.job_id);
+	args[1] = Int64GetDatum(job->claim.epoch);
+	args[2] = CStringGetTextDatum(position);
+	args[3] = Int32GetDatum(pages);
+	args[4] = Int64GetDatum(job->unsaved_requests);
+	args[5] = Int64GetDatum(seen);
+	args[6] = Int64GetDatum(job->claim.expected);
+	args[7] = flaw == NULL ? (Datum) 0 : CStringGetTextDatum(flaw);
+	if (statement_run(&move, args, nulls) == 1)
+		return true;
+	session_abort();
+	job->over = true;
+	return false;
+}
+
+bool
+reconcile_begin_step(Job *job, const char *activity, bool may_end, const char *position)
+{
+	if (!session_begin(activity))
+	{
+		job->over = true;
+		return false;
+	}
+	if (may_end)
+		queue_lock_runs(job->claim.job_id);
+	return move_row(job, position, 0, 0, NULL);
+}
+
+void
+reconcile_enter(Job *job, ReconcilePhase phase)
+{
+	Reconcile  *reconcile = job->reconcile;
+
+	job_drop_window(job);
+	job_set_position(job, reconcile_position(job, phase));
+	job->unsaved_requests = 0;
+	job->claim.suspect = false;
+	job->back = 0;
+	job->total = -1;
+	job->run_ahead = 0;
+	job->suspect_pages = job->ignored_pages = job->stuck_pages = 0;
+	reconcile->phase = phase;
+	reconcile->todo = NIL;
+	reconcile->last = NULL;
+	reconcile->all_listed = false;
+	reconcile->witnesses = NIL;
+	reconcile->proven = false;
+	reconcile->questions = NIL;
+	reconcile->next_question = 0;
+	reconcile->digest = 0;
+	reconcile->unreadable = false;
+	reconcile->total = -1;
+	reconcile->seen = NULL;
+	reconcile->kept = NULL;
+	reconcile->page = reconcile->loaded = 0;
+	reconcile->sorted = false;
+	reconcile->after = NULL;
+	reconcile->stored = reconcile->candidates = 0;
+	MemoryContextReset(reconcile->context);
+	job->wake_at = budget_now();
+}
+
+void
+reconcile_move_on(Job *job, ReconcilePhase phase)
+{
+	const bool	may_end = false;
+	const bool	durable = false;
+
+	if (!reconcile_begin_step(job, "going on with a reconcile", may_end, reconcile_position(job, phase)))
+		return;
+	session_commit(durable);
+	reconcile_enter(job, phase);
+}
+
+/*
+ * note_success: sync_status shows when deleted records were looked for last.
+ */
+static void
+note_success(const Job *job)
+{
+	static Statement update = {
+		"UPDATE sync_engine.sync_state SET last_reconcile_at = clock_timestamp() "
+		"WHERE (org, product, entity) = ($1, $2, $3)",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[3] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->entity->product),
+	CStringGetTextDatum(job->entity->name)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
+/*
+ * accept_approved: people have looked at what the token may see now.
+ */
+static void
+accept_approved(int64 batch)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.token_fingerprint (org, product, entity, fingerprint) "
+		"SELECT org, product, entity, fingerprint FROM sync_engine.delete_batch "
+		"WHERE batch = $1 AND fingerprint IS NOT NULL ON CONFLICT (org, product, entity) DO UPDATE "
+		"SET fingerprint = EXCLUDED.fingerprint, read_at = EXCLUDED.read_at",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	(void) statement_run(&upsert, args, NULL);
+}
+
+void
+reconcile_finish(Job *job, const char *batch_status, const char *reason)
+{
+	const Reconcile *reconcile = job->reconcile;
+	bool		is_held = batch_status != NULL && strcmp(batch_status, "held") == 0;
+	Failure		failure = {SQLSTATE_DELETES_HELD, NULL, NULL};
+	const bool	may_end = true;
+	const bool	durable = true;
+
+	if (is_held)
+	{
+		failure.message = psprintf("delete batch " INT64_FORMAT " is held: %s", reconcile->batch, reason);
+		failure.hint = psprintf("Look at sync_deletes and sync_delete_candidates; then call sync_deletes_approve("
+								INT64_FORMAT ") or sync_deletes_reject(" INT64_FORMAT ").",
+								reconcile->batch, reconcile->batch);
+	}
+	if (!reconcile_begin_step(job, "ending a reconcile", may_end, job->position))
+		return;
+	if (batch_status != NULL)
+		delete_batch_set_status(reconcile->batch, batch_status, reason);
+	if (!is_held && !reconcile->approval)
+		note_success(job);
+	if (!is_held && reconcile->approval)
+		accept_approved(reconcile->batch);
+	job_row_close_retry(job);
+	(void) queue_end_job(job->claim.job_id, job->claim.epoch, is_held ? "held" : "succeeded", is_held ? &failure : NULL);
+	session_commit(durable);
+	job->over = true;
+}
+
+void
+reconcile_give_up(Job *job, const char *flaw)
+{
+	Failure		failure = {SQLSTATE_BAD_PAGE, psprintf("nothing is deleted: %s", flaw), "Run it again."};
+	const bool	may_end = true;
+	const bool	durable = true;
+
+	if (!reconcile_begin_step(job, "ending a reconcile", may_end, job->position))
+		return;
+	if (job->reconcile->batch != 0)
+		delete_batch_set_status(job->reconcile->batch, "held", psprintf("it could not be confirmed: %s", flaw));
+	(void) queue_end_job(job->claim.job_id, job->claim.epoch, "partial", &failure);
+	session_commit(durable);
+	job->over = true;
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+/*
+ * flaw_of: why a page keeps the read from being complete, or NULL.
+ */
+static const char *
+flaw_of(const Job *job, const PageRequest *request, const ParsedPage *page, int first, bool list_done,
+		const Failure *shortfall)
+{
+	if (shortfall != NULL)
+		return shortfall->message;
+	for (int i = first; i < page->n_records; i++)
+	{
+		if (page->records[i].id == NULL)
+			return "a record of the list has no id";
+		if (!writer_takes_type(job->writer, page->records[i].type))
+			return psprintf("a record of the list is no %s", job->entity->name);
+	}
+	if (list_done && page->is_collection && page->total_count < 0 && !request->parent_is_gone &&
+		!request->parent_is_forbidden)
+		return "the API does not count its list";
+	return NULL;
+}
+
+/*
+ * insert_seen: the ids of a page, packed.
+ */
+static void
+insert_seen(const Job *job, const char *packed, size_t len, int n)
+{
+	static Statement insert = {
+		"INSERT INTO sync_engine.seen_page (job_id, page, n, ids) SELECT $1, "
+		"  coalesce((SELECT max(page) FROM sync_engine.seen_page WHERE job_id = $1), 0) + 1, $2, $3",
+		3, {INT8OID, INT4OID, BYTEAOID}
+	};
+	bytea	   *bytes = palloc(VARHDRSZ + len);
+	Datum		args[3] = {Int64GetDatum(job->claim.job_id), Int32GetDatum(n), PointerGetDatum(bytes)};
+
+	SET_VARSIZE(bytes, VARHDRSZ + len);
+	memcpy(VARDATA(bytes), packed, len);
+	if (n > 0)
+		(void) statement_run(&insert, args, NULL);
+}
+
+/*
+ * shown_ids: of a page, each as often as it comes.  What is too long to be stored
+ * is of no interest.
+ */
+static List *
+shown_ids(const ParsedPage *page, int first)
+{
+	List	   *ids = NIL;
+
+	for (int i = first; i < page->n_records; i++)
+	{
+		if (page->records[i].id != NULL && strlen(page->records[i].id) <= SEEN_ID_MAX_BYTES)
+			ids = lappend(ids, (char *) page->records[i].id);
+	}
+	return ids;
+}
+
+static ReconcilePhase
+phase_after_reading(const Job *job)
+{
+	return job->reconcile->phase == RECONCILE_READ ? RECONCILE_PROVE : RECONCILE_PROVE_AGAIN;
+}
+
+bool
+job_reconcile_write_page(Job *job, const PageRequest *request, const ParsedPage *page, int first,
+						 const char *position, bool list_done, const Failure *shortfall)
+{
+	bool		is_end = list_done && job->walk == NULL;
+	ReconcilePhase next = phase_after_reading(job);
+	bool		keeps_ids = job->reconcile->phase == RECONCILE_READ;	/* else they are struck, that is all */
+	List	   *ids = shown_ids(page, first);
+	int			n = list_length(ids);
+	const char **texts = palloc(sizeof(char *) * Max(n, 1));
+	char	   *packed;
+	size_t		len;
+	const bool	durable = false;
+
+	for (int i = 0; i < n; i++)
+		texts[i] = list_nth(ids, i);
+	packed = seen_pack(texts, &n, &len);
+	if (!session_begin("noting the ids of a page"))
+	{
+		job->over = true;
+		return false;
+	}
+	if (!move_row(job, is_end ? reconcile_position(job, next) : position, 1, keeps_ids ? n : 0,
+				  flaw_of(job, request, page, first, list_done, shortfall)))
+		return false;
+	if (keeps_ids)
+		insert_seen(job, packed, len, n);
+	if (ids != NIL)
+		delete_batch_strike(reconcile_scope(job), delete_ids_array(ids));
+	if (list_done && job->walk != NULL)
+		job_walk_note(job, request, page);
+	job_row_close_retry(job);
+	session_commit(durable);
+
+	job->unsaved_requests = 0;
+	job->activity_id = 0;
+	job->claim.suspect = false;
+	job->live->fetched += n;
+	job->live->expected = job->claim.expected;
+	if (is_end)
+		reconcile_enter(job, next);
+	return true;
+}
+
+/*
+ * parents_flaw: a child may have moved to a parent that is not known here, and be
+ * below none that was walked.
+ */
+static const char *
+parents_flaw(const Job *job)
+{
+	static Statement select_parent = {
+		"SELECT coalesce((SELECT n.status FROM sync_engine.job_dependency d JOIN sync_engine.job n ON n.job_id = d.needs "
+		"    WHERE d.job_id = $1 AND n.entity = $4), "
+		"  (SELECT status FROM sync_engine.sync_state WHERE (org, product, entity) = ($2, $3, $4)))",
+		4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[4] = {Int64GetDatum(job->claim.job_id), CStringGetTextDatum(job->org->name),
+	CStringGetTextDatum(job->entity->product), CStringGetTextDatum(job->entity->parent)};
+	char	   *status;
+
+	(void) statement_run(&select_parent, args, NULL);
+	status = result_text(0, 1);
+	if (status != NULL && strcmp(status, "succeeded") == 0)
+		return NULL;
+	return psprintf("not every %s is known that it could belong to", job->entity->parent);
+}
+
+/*
+ * walk_flaw: why the walk was not complete, or NULL.
+ */
+static const char *
+walk_flaw(const Job *job)
+{
+	WalkTally	tally;
+
+	walk_count(job->walk, &tally);
+	if (tally.forbidden > 0)
+		return psprintf("the token may not read the lists of " INT64_FORMAT " parents", tally.forbidden);
+	if (tally.cut_short > 0)
+		return psprintf("the lists of " INT64_FORMAT " parents ended before their total_count", tally.cut_short);
+	if (tally.gone >= MANY_GONE && tally.read == 0 && !job->entity->single)
+		return psprintf("the API has the list of none of " INT64_FORMAT " parents (404)", tally.gone);
+	return parents_flaw(job);
+}
+
+static void
+set_flaw(const Job *job, const char *flaw)
+{
+	static Statement update = {
+		"UPDATE sync_engine.job SET flaw = coalesce(flaw, $2) WHERE job_id = $1",
+		2, {INT8OID, TEXTOID}
+	};
+	Datum		args[2] = {Int64GetDatum(job->claim.job_id), flaw ? CStringGetTextDatum(flaw) : (Datum) 0};
+
+	if (flaw != NULL)
+		(void) statement_run(&update, args, NULL);
+}
+
+void
+job_reconcile_end_walk(Job *job)
+{
+	ReconcilePhase next = phase_after_reading(job);
+	const bool	durable = false;
+
+	if (!session_begin("ending the walk of a reconcile"))
+	{
+		job->over = true;
+		return;
+	}
+	if (!move_row(job, reconcile_position(job, next), 0, 0, NULL))
+		return;
+	set_flaw(job, walk_flaw(job));
+	session_commit(durable);
+	reconcile_enter(job, next);
+}
+
+/* ---- Phases that are work on the database -------------------------------- */
+
+/*
+ * forget_read: the next read begins with nothing seen, and no parent walked.
+ */
+static void
+forget_read(const Job *job)
+{
+	static Statement forget_pages = {
+		"DELETE FROM sync_engine.seen_page WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	static Statement forget_count = {
+		"UPDATE sync_engine.job SET seen = 0, flaw = NULL WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	static Statement forget_walk = {
+		"DELETE FROM sync_engine.walk_ledger WHERE (org, product, entity) = ($1, $2, $3)",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[3] = {Int64GetDatum(job->claim.job_id)};
+
+	(void) statement_run(&forget_pages, args, NULL);
+	(void) statement_run(&forget_count, args, NULL);
+	args[0] = CStringGetTextDatum(job->org->name);
+	args[1] = CStringGetTextDatum(job->entity->product);
+	args[2] = CStringGetTextDatum(psprintf("ids of %s", job->entity->name));
+	(void) statement_run(&forget_walk, args, NULL);
+}
+
+/*
+ * start_walk: from the first parent.
+ */
+static void
+start_walk(Job *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	if (job->entity->parent != NULL)
+	{
+		job->walk = walk_create(job->entity, job->org->name, job->claim.ledger, NULL, false);
+		walk_keep_ledger_of_ids(job->walk);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * begin_read: the first read, or the second.
+ */
+static void
+begin_read(Job *job, ReconcilePhase phase)
+{
+	const bool	may_end = false;
+	const bool	durable = false;
+
+	job_drop_window(job);
+	if (!reconcile_begin_step(job, "beginning to read ids", may_end, reconcile_position(job, phase)))
+		return;
+	forget_read(job);
+	start_walk(job);
+	session_commit(durable);
+	reconcile_enter(job, phase);
+	job->live->fetched = 0;
+	job->live->expected = job->claim.expected = -1;
+}
+
+void
+reconcile_after_fetch(Job *job)
+{
+	Reconcile  *reconcile = job->reconcile;
+	DeleteBatch *batch;
+	bool		is_held;
+	char	   *reason = NULL;
+	const bool	durable = false;
+
+	if (reconcile->batch == 0)
+	{
+		reconcile_finish(job, NULL, NULL);
+		return;
+	}
+	if (!session_begin("looking at a delete batch"))
+	{
+		job->over = true;
+		return;
+	}
+	batch = delete_batch_lock(reconcile->batch);
+	is_held = batch == NULL || strcmp(batch->status, "held") == 0;
+	if (is_held)
+		reason = MemoryContextStrdup(job->context, batch != NULL && batch->reason != NULL ? batch->reason : "");
+	session_commit(durable);
+	if (is_held)
+		reconcile_finish(job, "held", reason);
+	else if (reconcile->get_path != NULL)
+		reconcile_move_on(job, RECONCILE_CONFIRM);
+	else
+		begin_read(job, RECONCILE_AGAIN);
+}
+
+/*
+ * begin_approval: the batch is this job's from now on, unless somebody has decided
+ * otherwise.
+ */
+static void
+begin_approval(Job *job)
+{
+	static Statement take = {
+		"UPDATE sync_engine.delete_batch SET status = 'approved', worker_job = $2, decided_at = clock_timestamp(), "
+		"  decided_by = (SELECT r.requested_by FROM sync_engine.job j JOIN sync_engine.run r USING (run_id) "
+		"    WHERE j.job_id = $2) "
+		"WHERE batch = $1 AND (status = 'held' OR (status = 'approved' AND worker_job = $2))",
+		2, {INT8OID, INT8OID}
+	};
+	Reconcile  *reconcile = job->reconcile;
+	Datum		args[2] = {Int64GetDatum(reconcile->batch), Int64GetDatum(job->claim.job_id)};
+	bool		by_id = reconcile->get_path != NULL;
+	ReconcilePhase phase = by_id ? RECONCILE_CONFIRM : RECONCILE_AGAIN;
+	Failure		failure = {"55000", psprintf("delete batch " INT64_FORMAT " is not held any more", reconcile->batch),
+	"See sync_deletes for what became of it."};
+	const bool	may_end = true;
+	const bool	durable = true;
+
+	if (!reconcile_begin_step(job, "beginning to carry out an approval", may_end, reconcile_position(job, phase)))
+		return;
+	if (statement_run(&take, args, NULL) == 0)
+	{
+		(void) queue_end_job(job->claim.job_id, job->claim.epoch, "failed", &failure);
+		session_commit(durable);
+		job->over = true;
+		return;
+	}
+	session_commit(durable);
+	if (by_id)
+		reconcile_enter(job, phase);
+	else
+		begin_read(job, phase);
+}
+
+/*
+ * seen_is_whole: are all pages there that the job's row counts?
+ */
+static bool
+seen_is_whole(const Job *job)
+{
+	static Statement compare = {
+		"SELECT seen = (SELECT coalesce(sum(n), 0) FROM sync_engine.seen_page WHERE job_id = $1 AND page > 0) "
+		"FROM sync_engine.job WHERE job_id = $1",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job->claim.job_id)};
+
+	return statement_run(&compare, args, NULL) > 0 && result_bool(0, 1);
+}
+
+/*
+ * go_on: where the position says, if what it rests on is there.
+ */
+static void
+go_on(Job *job)
+{
+	Reconcile  *reconcile = job->reconcile;
+	ReconcilePhase phase = resume(job);
+	bool		rests_on_seen = phase == RECONCILE_READ || phase == RECONCILE_PROVE || phase == RECONCILE_JUDGE;
+	const bool	durable = false;
+	bool		is_whole;
+	char	   *position = pstrdup(job->position);
+
+	if (phase != RECONCILE_BEGIN && rests_on_seen)
+	{
+		if (!session_begin("looking for what was seen"))
+		{
+			job->over = true;
+			return;
+		}
+		is_whole = seen_is_whole(job);
+		session_commit(durable);
+		if (!is_whole)
+		{
+			ereport(LOG,
+					(errmsg("sync_engine: seen ids of %s of org \"%s\" were lost: they are read again from the beginning",
+							job->entity->name, job->org->name)));
+			phase = RECONCILE_BEGIN;
+		}
+	}
+	if (phase == RECONCILE_BEGIN)
+	{
+		if (reconcile->approval)
+			begin_approval(job);
+		else
+			begin_read(job, RECONCILE_READ);
+		return;
+	}
+	reconcile_enter(job, phase);
+	job_set_position(job, position);	/* with the checkpoint in it */
+}
+
+/*
+ * apply_some: deletes the next confirmed candidates; after the last one ends the job.
+ */
+static void
+apply_some(Job *job)
+{
+	static Statement count = {
+		"UPDATE sync_engine.job SET deleted = deleted + $2 WHERE job_id = $1",
+		2, {INT8OID, INT8OID}
+	};
+	Datum		args[2] = {Int64GetDatum(job->claim.job_id)};
+	DeleteBatch *batch;
+	int64		deleted = 0;
+	int			looked_at = 0;
+	const bool	may_end = false;
+	const bool	durable = true;
+
+	if (!reconcile_begin_step(job, "deleting rows", may_end, job->position))
+		return;
+	batch = delete_batch_lock(job->reconcile->batch);
+	if (batch != NULL && (strcmp(batch->status, "open") == 0 || strcmp(batch->status, "approved") == 0))
+	{
+		if (!job_page_may_write(job))
+			return;
+		looked_at = delete_apply_some(job->entity, batch, DELETED_AT_ONCE, &deleted);
+	}
+	args[1] = Int64GetDatum(deleted);
+	(void) statement_run(&count, args, NULL);
+	session_commit(durable);
+	job->unsaved_requests = 0;
+	if (looked_at == 0)
+		reconcile_finish(job, "applied", NULL);
+	else
+		job->wake_at = budget_now();
+}
+
+void
+job_reconcile_plan(Job *job, int limit)
+{
+	switch (job->reconcile->phase)
+	{
+		case RECONCILE_RESUME:
+			go_on(job);
+			break;
+		case RECONCILE_BEGIN:
+			begin_read(job, RECONCILE_READ);
+			break;
+		case RECONCILE_READ:
+		case RECONCILE_AGAIN:
+			break;
+		case RECONCILE_PROVE:
+		case RECONCILE_PROVE_AGAIN:
+			reconcile_plan_questions(job, limit);
+			break;
+		case RECONCILE_JUDGE:
+			reconcile_judge_some(job);
+			break;
+		case RECONCILE_FETCH:
+		case RECONCILE_CONFIRM:
+			reconcile_plan_ids(job, limit);
+			break;
+		case RECONCILE_APPLY:
+			apply_some(job);
+			break;
+	}
+}
+
+bool
+job_reconcile_bears(PageRequest *request, ResponseClass class, const Failure *failure)
+{
+	bool		last_attempt = request->attempts + 1 >= activity_sync_page.policy.max_attempts;
+	MemoryContext old;
+
+	if (class != RESPONSE_NOT_FOUND && class != RESPONSE_PERMANENT && !(class == RESPONSE_TRANSIENT && last_attempt))
+		return false;
+	old = MemoryContextSwitchTo(request->job->context);
+	request->refusal = pstrdup(failure->message);
+	request->is_gone = class == RESPONSE_NOT_FOUND;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+void
+job_reconcile_answer(Job *job, PageRequest *request)
+{
+	reconcile_take_answer(job, request);
+}

@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * reconcile.h
+ *		What the parts of a reconcile share.
+ *
+ *		read → prove → judge → fetch ─▶ end, if nothing is missing or the batch is held
+ *		                         └─▶ confirm (by id), or again → prove again ─▶ apply → end
+ *
+ * Each phase is named in the job's position, and moves on in a transaction of its
+ * own, so that whoever takes the job over goes on in it.
+ *
+ * IDENTIFICATION
+ *		src/reconcile.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_ENGINE_RECONCILE_H
+#define SYNC_ENGINE_RECONCILE_H
+
+#include "delete_batch.h"
+#include "job.h"
+#include "seen_ids.h"
+
+typedef enum ReconcilePhase
+{
+	RECONCILE_RESUME,			/* is there still what was seen?  In no position */
+	RECONCILE_BEGIN,			/* begins, or begins anew.  In no position */
+	RECONCILE_READ,				/* the list, for its ids */
+	RECONCILE_PROVE,			/* what the token may see, and how long the list is */
+	RECONCILE_JUDGE,			/* stored rows beside seen ids */
+	RECONCILE_FETCH,			/* records that are not stored */
+	RECONCILE_CONFIRM,			/* each candidate by its id */
+	RECONCILE_AGAIN,			/* the list once more, where there is no path by id */
+	RECONCILE_PROVE_AGAIN,
+	RECONCILE_APPLY
+} ReconcilePhase;
+
+struct Reconcile
+{
+	MemoryContext context;		/* of what belongs to the present phase */
+	ReconcilePhase phase;
+	ReconcilePhase resumes;		/* RECONCILE_RESUME: where */
+	int64		batch;			/* 0 = none */
+	bool		approval;		/* carries out the approval of the batch */
+	const char *fingerprint;	/* of the token, after the first read; NULL = unknown */
+	const char *get_path;		/* of one record, or NULL */
+	const char *fields;			/* part of the URL of a list */
+
+	/* asking: all of it is gone when the phase ends */
+	List	   *todo;			/* ids to ask for (char *) */
+	char	   *last;			/* the last one that was listed */
+	bool		all_listed;
+	List	   *witnesses;		/* records that must be found, or a 404 proves nothing */
+	bool		proven;			/* one was */
+
+	/* proving */
+	List	   *questions;		/* (Question *) */
+	int			next_question;
+	uint64		digest;
+	bool		unreadable;
+	int64		total;			/* of the list now; -1 = unknown */
+
+	/* judging */
+	SeenSet    *seen;
+	SeenSet    *kept;			/* ids that somebody kept */
+	int64		page;			/* last one that was loaded */
+	int64		loaded;			/* ids in them */
+	bool		sorted;
+	char	   *after;			/* last stored id that was looked at */
+	int64		stored;			/* live rows */
+	int64		candidates;
+};
+
+/* ---- job_reconcile.c ----------------------------------------------------- */
+
+extern DeleteScope reconcile_scope(const Job *job);
+
+/* The position of a phase that reads no list. */
+extern char *reconcile_position(const Job *job, ReconcilePhase phase);
+
+/*
+ * A transaction of the job: begins it, locks the runs if it may end the job in it,
+ * and moves the job's row under its epoch.  False if the job is over.
+ */
+extern bool reconcile_begin_step(Job *job, const char *activity, bool may_end, const char *position);
+
+/* After its commit: the job is in that phase. */
+extern void reconcile_enter(Job *job, ReconcilePhase phase);
+
+/* The same in a transaction of its own. */
+extern void reconcile_move_on(Job *job, ReconcilePhase phase);
+
+/*
+ * Ends the job.  batch_status: what becomes of the batch, or NULL; reason: why it is
+ * held.
+ */
+extern void reconcile_finish(Job *job, const char *batch_status, const char *reason);
+
+/* Ends it because what was read proves nothing. */
+extern void reconcile_give_up(Job *job, const char *flaw);
+
+/* What is missing is there: confirms what may be deleted, or ends the job. */
+extern void reconcile_after_fetch(Job *job);
+
+/* ---- reconcile_ask.c ----------------------------------------------------- */
+
+extern void reconcile_plan_questions(Job *job, int limit);
+extern void reconcile_plan_ids(Job *job, int limit);
+extern void reconcile_take_answer(Job *job, PageRequest *request);
+
+/* ---- reconcile_judge.c --------------------------------------------------- */
+
+/* A piece of the work; the last one moves on. */
+extern void reconcile_judge_some(Job *job);
+
+#endif							/* SYNC_ENGINE_RECONCILE_H */
