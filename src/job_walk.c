@@ -74,7 +74,7 @@ end(Job *job)
 								   " parents ended before their total_count", tally.cut_short, parents);
 		failure.hint = "Run it again; the token may not see all that it counts.";
 	}
-	else if (tally.gone >= MANY_GONE && tally.read == 0 && !job->entity->single)
+	else if (job->mode == JOB_FULL && tally.gone >= MANY_GONE && tally.read == 0 && !job->entity->single)
 	{
 		failure.sqlstate = SQLSTATE_NO_SUCH_LIST;
 		failure.message = psprintf("the API has the list of none of " INT64_FORMAT " parents (404)", parents);

@@ -55,7 +55,7 @@ struct Walk
 static char *
 listing_sql(const Entity *entity, const Entity *parent, bool changed)
 {
-	const char *is_fresh = "l.outcome = 'read' AND l.walked_at > p.synced_at AND "
+	const char *is_fresh = "l.outcome IN ('read', 'gone') AND l.walked_at > p.synced_at AND "
 		"l.walked_at > now() - interval '" WALK_AGAIN "'";
 	int			last = entity->n_params - 1;
 	const char *key = quote_identifier(entity->parent_columns[last]);
