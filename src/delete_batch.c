@@ -25,7 +25,8 @@
 
 /*
  * Without other words of the org: more than this share of the rows, unless they
- * are as few as a person deletes in an hour; and more than a church loses in a day.
+ * are as few as a person deletes in an hour, and not half of all; and more than a
+ * church loses in a day.
  */
 #define THRESHOLD_PERCENT	10
 #define FEW_CANDIDATES		20
@@ -219,7 +220,7 @@ delete_batch_exceeds(DeleteScope scope, int64 candidates, int64 stored)
 	}
 	if (candidates > count)
 		return psprintf(INT64_FORMAT " records are missing, more than " INT64_FORMAT, candidates, count);
-	if (candidates > few && candidates * 100.0 > stored * percent)
+	if ((candidates > few || candidates * 2 > stored) && candidates * 100.0 > stored * percent)
 		return psprintf(INT64_FORMAT " of " INT64_FORMAT " records are missing, more than %g %%",
 						candidates, stored, percent);
 	return NULL;
