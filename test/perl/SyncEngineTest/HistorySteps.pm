@@ -174,7 +174,8 @@ sub draw_steps
 sub draw_change
 {
 	my $what = rand 100;
-	my $entity = one_in(3) ? one_of(@entities) : one_of(@busy);
+	# An organisation neither comes nor goes.
+	my $entity = one_in(3) ? one_of(grep { $_ ne 'Organization' } @entities) : one_of(@busy);
 	my %some = (entity => $entity, count => one_of(1, 1, 2, 5, 12), pick => pick());
 
 	# A change that a replica tells late, though its stamp is older.
