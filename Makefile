@@ -12,6 +12,8 @@ SQL_PIECES = \
 	sql/10_state.sql \
 	sql/11_state_triggers.sql \
 	sql/12_deletes.sql \
+	sql/13_schedules.sql \
+	sql/14_merges.sql \
 	sql/20_manifest.sql \
 	sql/21_manifest_data.sql \
 	sql/22_manifest_merged.sql \
@@ -20,6 +22,8 @@ SQL_PIECES = \
 	sql/36_discovery.sql \
 	sql/40_views.sql \
 	sql/45_explain.sql \
+	sql/46_schedules.sql \
+	sql/47_status.sql \
 	sql/46_deletes.sql \
 	sql/50_privileges.sql
 

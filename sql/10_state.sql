@@ -39,7 +39,7 @@ COMMENT ON TABLE sync_engine.product_access IS 'What an organisation''s token co
 
 CREATE TABLE sync_engine.run (
 	run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'approve')),
+	kind text NOT NULL DEFAULT 'sync' CHECK (kind IN ('sync', 'audit', 'check', 'probe', 'drift', 'refresh', 'record', 'children', 'approve')),
 	org text NOT NULL,
 	entities text[] NOT NULL,
 	everything boolean NOT NULL DEFAULT false,	-- not named one by one: what the token may not see is left out
@@ -115,12 +115,12 @@ CREATE TABLE sync_engine.job (
 	position text NOT NULL DEFAULT '',		-- the checkpoint: see src/checkpoint.h
 	note text,								-- why it reads otherwise than it was asked to
 	manifest_version text,					-- of the columns that it reads
-	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas
+	ceiling timestamptz,					-- the watermark if it succeeds: the server's clock at its start, less the lag of replicas; -infinity = not known
 	not_before timestamptz NOT NULL DEFAULT '-infinity',
 	attempts int NOT NULL DEFAULT 0,		-- since the last page, waits for somebody's lock included
 	failures int NOT NULL DEFAULT 0,		-- to write since the last page
 	ledger bigint,							-- job whose walk it goes on with; NULL = its own
-	stale boolean NOT NULL DEFAULT false,	-- it goes on with a read of long ago, so none may join it
+	stale boolean NOT NULL DEFAULT false,	-- it goes on with a read of long ago, or reads for one who asked now, so none may join it
 	suspect boolean NOT NULL DEFAULT false,	-- its lane was lost, and no page has been written since
 	applying boolean NOT NULL DEFAULT false,	-- suspect, and at a page just now
 	crashes int NOT NULL DEFAULT 0,			-- while it was applying, since the last page

@@ -61,6 +61,11 @@ RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'sync_retry';
 COMMENT ON FUNCTION @extschema@.sync_retry(bigint, text, bigint)
 	IS 'Does again what did not succeed in an ended run, from where it stopped: all of it, one entity, or one activity; the id of a new run';
 
+CREATE FUNCTION @extschema@.sync_record(org text, entity text, id text)
+RETURNS text LANGUAGE c AS 'MODULE_PATHNAME', 'sync_record';
+COMMENT ON FUNCTION @extschema@.sync_record(text, text, text)
+	IS 'Fetches one record now and waits: inserted, updated or unchanged; candidate if the API does not have it, so that it may have to be deleted';
+
 CREATE FUNCTION @extschema@.sync_plan(org text, entities text[] DEFAULT NULL, mode text DEFAULT 'auto')
 RETURNS TABLE (wave int, product text, entity text, mode text, strategy text, via text, hard text[], soft text[],
 	records bigint, requests bigint, duration interval, reason text)

@@ -102,25 +102,6 @@ SELECT CASE WHEN w.ready THEN row_number() OVER (PARTITION BY w.ready ORDER BY w
 FROM sync_engine.waiting_job w;
 COMMENT ON VIEW @extschema@.sync_queue IS 'Jobs that wait, in the order of their claims, and what for; and runs that are not planned yet';
 
-CREATE VIEW @extschema@.sync_status WITH (security_invoker = true) AS
-SELECT coalesce(s.org, j.org) AS org, coalesce(s.product, j.product) AS product, coalesce(s.entity, j.entity) AS entity,
-	coalesce(j.status, s.status) AS status, s.last_success_at, now() - s.last_success_at AS lag, coalesce(s.rows, 0) AS rows,
-	CASE WHEN o.status <> 'active' THEN o.status || coalesce(': ' || o.error, '')
-		WHEN j.status = 'running' THEN 'running since ' || to_char(j.started_at, 'YYYY-MM-DD HH24:MI:SS')
-		WHEN j.status = 'paused' OR EXISTS (SELECT 1 FROM sync_engine.pause p WHERE p.run_id IS NULL
-			AND (p.org IS NULL OR p.org = s.org) AND (p.entity IS NULL OR (p.product, p.entity) = (s.product, s.entity)))
-			THEN 'paused until sync_resume'
-		WHEN j.status = 'queued' THEN 'queued' || coalesce(': ' || j.error, '')
-		ELSE 'on request' END AS next,
-	s.strategy_note, s.error, s.watermark, s.last_full_at, s.last_reconcile_at
-FROM sync_engine.sync_state s
-FULL JOIN (SELECT DISTINCT ON (org, product, entity) org, product, entity, status, started_at, error
-	FROM sync_engine.job WHERE status IN ('queued', 'running', 'paused') AND strategy NOT IN ('check', 'probe', 'drift', 'refresh')
-	ORDER BY org, product, entity, status = 'running' DESC, job_id) j
-	ON (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
-LEFT JOIN sync_engine.org o ON o.org = coalesce(s.org, j.org);
-COMMENT ON VIEW @extschema@.sync_status IS 'Per organisation and entity: how fresh the copy is, and what comes next';
-
 CREATE VIEW @extschema@.sync_dead_letters WITH (security_invoker = true) AS
 SELECT id, org, product, entity, record_id, payload, reason, sqlstate, run_id, job_id, created_at, closed_at
 FROM sync_engine.dead_letter;

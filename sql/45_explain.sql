@@ -46,10 +46,15 @@ BEGIN
 		AND NOT EXISTS (SELECT 1 FROM sync_engine.job j WHERE (j.org, j.product, j.entity) = (s.org, s.product, s.entity)
 			AND j.status IN ('queued', 'running', 'paused'))
 		ORDER BY s.product, s.entity;
+	RETURN QUERY SELECT NULL::text, NULL::text, 'scheduled', format('schedule %s: %s', s.id, s.problem), s.next_at, NULL::text
+		FROM @extschema@.sync_schedules s WHERE s.org = sync_explain.org AND s.problem IS NOT NULL ORDER BY s.id;
 	PERFORM 1 FROM sync_engine.run r WHERE r.org = sync_explain.org AND r.status IN ('queued', 'running', 'paused');
 	IF NOT FOUND THEN
-		RETURN QUERY SELECT NULL::text, NULL::text, 'idle', 'nothing is asked for', NULL::timestamptz,
-			format('Call sync_start(%L).', sync_explain.org);
+		RETURN QUERY SELECT NULL::text, NULL::text, 'idle',
+				'nothing is asked for' || coalesce(format(' until schedule %s is due', s.id), ''), s.next_at,
+				format('Call sync_start(%L).', sync_explain.org)
+			FROM (VALUES (1)) v LEFT JOIN LATERAL (SELECT n.id, n.next_at FROM @extschema@.sync_schedules n
+				WHERE n.org = sync_explain.org AND n.next_at IS NOT NULL ORDER BY n.next_at LIMIT 1) s ON true;
 	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.sync_explain(text)

@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "session.h"
 #include "shmem.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -83,6 +84,15 @@ blockers_of_table(int64 job_id, Oid relation)
 	if (n == 0)
 		appendStringInfoString(&text, "free again");
 	return text.data;
+}
+
+void
+blockers_lock_table(int64 job_id, Oid relation)
+{
+	if (!ConditionalLockRelationOid(relation, RowExclusiveLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("%s", blockers_of_table(job_id, relation))));
 }
 
 bool

@@ -19,6 +19,12 @@
 extern char *blockers_of_table(int64 job_id, Oid relation);
 
 /*
+ * The same if there are any: locks a table to be written, or raises 55P03, which
+ * names them and lets the job wait, instead of queueing behind them.
+ */
+extern void blockers_lock_table(int64 job_id, Oid relation);
+
+/*
  * For backends: whether the caller keeps a lane of its database waiting, and
  * with which job (0 = with none, but with finding work).
  */

@@ -324,13 +324,17 @@ reaches_back(const Checkpoint *checkpoint, const ReadPage *page, ReadWay way)
 	if (way == READ_KEYSET && checkpoint->has_key && page->n_rows > 0 && !page->rows[0].unsound &&
 		(!page->rows[0].has_key || page->rows[0].key < checkpoint->key))
 		return true;
-	for (int row = 0; row < page->n_rows; row++)
+	for (int i = 0; i < page->n_rows; i++)
 	{
-		if (page->rows[row].unsound)
-			continue;			/* it may have moved */
-		for (int i = 0; i < checkpoint->n_tail; i++)
+		const ReadRow *row = &page->rows[i];
+
+		/* it may have moved: upwards behind rows that are unread, downwards away from them */
+		if (row->unsound && (way != READ_NEWEST || row->id[0] == '\0'))
+			continue;
+		for (int known = 0; known < checkpoint->n_tail; known++)
 		{
-			if (stands_where_it_was(checkpoint, i, &page->rows[row], way))
+			if (row->unsound ? strcmp(row->id, checkpoint->tail[known]) == 0 :
+				stands_where_it_was(checkpoint, known, row, way))
 				return true;
 		}
 	}

@@ -108,7 +108,8 @@ extern bool checkpoint_in_window(const Checkpoint *checkpoint, ReadWay way, int6
 /*
  * Judges the next page of a list and advances the checkpoint accordingly; it
  * is left as it was by READ_SUSPECT and READ_IGNORED.  per_page is at least 2, or a
- * page would only repeat the row before.  trust_end: an end that contradicts
+ * page would only repeat the row before; downwards at least 3, for where that row's
+ * key cannot be read, two are repeated.  trust_end: an end that contradicts
  * total_count has been seen often enough.  *first is the first new row;
  * *problem a static text for READ_SUSPECT and READ_IGNORED.
  */

@@ -32,6 +32,7 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
+#include "cron_keeper.h"
 #include "database_ddl.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -61,6 +62,7 @@ typedef struct Change
 	bool		barred;			/* in any case the bar is lifted */
 	bool		dropped;		/* at commit it is no more */
 	bool		wanted;			/* at commit lanes have something to see there */
+	Oid			extension;		/* ours, that is dropped */
 } Change;
 
 static List *changes = NIL;		/* in TopMemoryContext */
@@ -98,11 +100,35 @@ settle(Change *change, bool committed)
 		shmem_lift_bar(change->database);
 }
 
+/*
+ * forget_cron_jobs: of what is dropped, while the transaction can still do so.  A
+ * database is gone whatever happens now, so nothing may fail here because of it.
+ */
+static void
+forget_cron_jobs(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		const Change *change = lfirst(cell);
+		CronOwner	owner = {.database = change->database,.extension = change->extension};
+
+		if (OidIsValid(change->extension) && cron_is_here())
+			cron_jobs_forget_here(&owner);
+		else if (OidIsValid(change->extension) || change->dropped)
+			cron_keeper_forget(&owner);
+	}
+}
+
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	bool		committed = event == XACT_EVENT_COMMIT;
 	ListCell   *cell;
+
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		forget_cron_jobs();
 
 	if (changes == NIL || (committed && in_statement) ||
 		!(committed || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE))
@@ -360,7 +386,12 @@ see_object(ObjectAccessType access, Oid class, Oid object, int column, void *arg
 		char	   *name = get_extension_name(object);
 
 		if (name != NULL && strcmp(name, "sync_engine") == 0)
-			note_change(MyDatabaseId)->wanted = true;
+		{
+			Change	   *change = note_change(MyDatabaseId);
+
+			change->wanted = true;
+			change->extension = access == OAT_DROP ? object : InvalidOid;
+		}
 	}
 }
 

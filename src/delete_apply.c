@@ -140,7 +140,7 @@ int
 delete_apply_some(const Entity *entity, const DeleteBatch *batch, int limit, int64 *deleted)
 {
 	Oid			types[4] = {TEXTOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
-	List	   *ids = delete_batch_candidates(batch->batch, "confirmed", "", limit);
+	List	   *ids = delete_batch_lock_confirmed(batch->batch, limit);
 	bool		keeps_images = strcmp(batch->behaviour, "hard") == 0 && guc_retention != 0;
 	Datum		looked_at = delete_ids_array(ids);
 	Datum		args[4];

@@ -196,6 +196,19 @@ delete_batch_set_status(int64 batch, const char *status, const char *reason)
 	(void) statement_run(&update, args, nulls);
 }
 
+void
+delete_batch_settle_state(int64 batch)
+{
+	static Statement update = {
+		"UPDATE sync_engine.sync_state s SET status = 'succeeded', error = NULL FROM sync_engine.delete_batch b "
+		"WHERE b.batch = $1 AND (s.org, s.product, s.entity) = (b.org, b.product, b.entity) AND s.status = 'held'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
 char *
 delete_batch_exceeds(DeleteScope scope, int64 candidates, int64 stored)
 {
@@ -295,6 +308,31 @@ delete_batch_confirm_rest(int64 batch, const char *detail)
 	Datum		args[2] = {Int64GetDatum(batch), CStringGetTextDatum(detail)};
 
 	(void) statement_run(&update, args, NULL);
+}
+
+void
+delete_batch_reopen(int64 batch)
+{
+	static Statement update = {
+		"UPDATE sync_engine.delete_candidate SET status = 'proposed' WHERE batch = $1 AND status = 'confirmed'",
+		1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(batch)};
+
+	(void) statement_run(&update, args, NULL);
+}
+
+List *
+delete_batch_lock_confirmed(int64 batch, int limit)
+{
+	static Statement lock = {
+		"SELECT record_id FROM sync_engine.delete_candidate WHERE batch = $1 AND status = 'confirmed' "
+		"ORDER BY record_id LIMIT $2 FOR NO KEY UPDATE",
+		2, {INT8OID, INT4OID}
+	};
+	Datum		args[2] = {Int64GetDatum(batch), Int32GetDatum(limit)};
+
+	return result_ids(statement_run(&lock, args, NULL));
 }
 
 List *

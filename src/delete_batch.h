@@ -61,6 +61,9 @@ extern void delete_batch_replace_older(DeleteScope scope, int64 batch);
 /* What becomes of a batch; the reason may be NULL. */
 extern void delete_batch_set_status(int64 batch, const char *status, const char *reason);
 
+/* Somebody has decided: sync_status does not show the entity as held any more. */
+extern void delete_batch_settle_state(int64 batch);
+
 /*
  * Why so many candidates have to wait for people, by the org's thresholds; NULL
  * if they need not.  stored: live rows.
@@ -80,6 +83,12 @@ extern void delete_batch_mark(int64 batch, Datum ids, const char *status, const 
 
 /* All that is left of the proposed ones is confirmed. */
 extern void delete_batch_confirm_rest(int64 batch, const char *detail);
+
+/* All that was confirmed is to be confirmed again. */
+extern void delete_batch_reopen(int64 batch);
+
+/* The next confirmed ones, locked: nobody strikes them before the transaction ends. */
+extern List *delete_batch_lock_confirmed(int64 batch, int limit);
 
 /* Of the ids (array of text), those that are no candidates of the batch (List of char *). */
 extern List *delete_batch_others(int64 batch, Datum ids);

@@ -94,7 +94,7 @@ struct Job
 	const char *key;			/* ... by which key, or NULL */
 	char	   *manifest_version;	/* of the columns that are read */
 	int64		watermark;		/* of the reads before; or WATERMARK_NONE */
-	int64		ceiling;		/* watermark that this read leaves; or WATERMARK_NONE */
+	int64		ceiling;		/* watermark that this read leaves, as watermark_ceiling() says */
 	char	   *position;		/* the checkpoint as committed */
 	int64		back;			/* rows to step back from it */
 	int			per_page;		/* rows asked for; fewer if the API gives fewer */

@@ -80,7 +80,7 @@ job_delta_begin(Job *job)
 	const char *reason;
 
 	job->manifest_version = tables_version(job->entity, job->table);
-	job->ceiling = WATERMARK_NONE;
+	job->ceiling = WATERMARK_UNSEEN;
 	read_all(job);
 	if (!is_delta)
 		return;

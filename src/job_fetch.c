@@ -30,6 +30,7 @@
 #include "job_way.h"
 #include "response.h"
 #include "session.h"
+#include "url.h"
 #include "utils/builtins.h"
 
 #define MAX_REDIRECTS		3
@@ -93,13 +94,7 @@ append_path(StringInfo url, const char *path, const WalkParent *parent)
 			appendStringInfoChar(url, *c);
 			continue;
 		}
-		for (const char *value = parent->params[param++]; *value != '\0'; value++)
-		{
-			if (isalnum((unsigned char) *value) || strchr("-_.~", *value) != NULL)
-				appendStringInfoChar(url, *value);
-			else
-				appendStringInfo(url, "%%%02X", (unsigned char) *value);
-		}
+		url_append_escaped(url, parent->params[param++]);
 		c = strchr(c, '}');
 	}
 }

@@ -29,11 +29,11 @@
 #define HOPELESS_PAGE		10
 
 /*
- * adopt_owner: an owned entity with a list of its own says who its owner is in
+ * fold_adopt_owner: an owned entity with a list of its own says who its owner is in
  * a relationship.  A thin copy may lack that, but the page tells.
  */
-static void
-adopt_owner(Entity *entity, const Entity *owner)
+void
+fold_adopt_owner(Entity *entity, const Entity *owner)
 {
 	char	   *name = psprintf("%s_id", manifest_snake_case(owner->name));
 
@@ -111,7 +111,7 @@ prepare(Job *job, const FoldedJob *from)
 	if (folded->entity == NULL || !match_params(job, folded))
 		return NULL;
 	if (folded->entity->n_params == 0)
-		adopt_owner(folded->entity, job->entity);
+		fold_adopt_owner(folded->entity, job->entity);
 	folded->table = tables_ensure(folded->entity);
 	folded->writer = writer_create(folded->entity, job->org->name, folded->table,
 								   job->claim.run_id, folded->job_id);

@@ -46,6 +46,12 @@ typedef enum FoldResult
 extern FoldResult fold_write(Job *job, const PageRequest *request, const ParsedPage *page,
 							 int first, Oid *locked);
 
+/*
+ * An entity with a list of its own is given its owner as if its path had it as a
+ * parameter.
+ */
+extern void fold_adopt_owner(Entity *entity, const Entity *owner);
+
 /* With the last page: the lists have been read. */
 extern void fold_finish(Job *job);
 

@@ -7,6 +7,8 @@
  * probe: how many records does a list have?  One record, and total_count.
  * drift: the same, and do we have as many?
  * refresh: what does the API's documentation say of a product?
+ * record: what does a record say now?
+ * children: and what do a person's children?
  *
  * IDENTIFICATION
  *		src/job_inquiry.c
@@ -18,9 +20,12 @@
 #include "audit.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
+#include "job_children.h"
 #include "job_documentation.h"
 #include "job_inquiry.h"
+#include "job_record.h"
 #include "job_row.h"
+#include "moved_children.h"
 #include "session.h"
 #include "utils/builtins.h"
 
@@ -118,6 +123,8 @@ static const Inquiry inquiries[] = {
 	{"probe", PROBE_ATTEMPTS, PROBE_TIMEOUT_MS, ask_total, store_total},
 	{"drift", 0, 0, ask_total, store_drift},
 	{"refresh", 0, 0, documentation_ask, documentation_store},
+	{"record", RECORD_ATTEMPTS, 0, record_ask, NULL, record_finish},
+	{CHILDREN_KIND, 0, 0, children_ask, NULL, children_finish},
 };
 
 const Inquiry *
@@ -137,6 +144,11 @@ inquiry_finish(Job *job, const HttpResponse *response, const Failure *failure)
 	bool		durable = true;
 	InquiryResult result;
 
+	if (job->inquiry->finish != NULL)
+	{
+		job->inquiry->finish(job, response, failure);
+		return;
+	}
 	if (!session_begin("noting what the API answered"))
 	{
 		job->over = true;

@@ -40,6 +40,9 @@ struct Inquiry
 	 * the runs are locked.
 	 */
 	InquiryResult (*store) (Job *job, const HttpResponse *response, const Failure *failure);
+
+	/* Or, in place of all that, does what the answer, or its failure, asks for. */
+	void		(*finish) (Job *job, const HttpResponse *response, const Failure *failure);
 };
 
 /* NULL if the strategy is that of a list. */

@@ -427,25 +427,6 @@ empty_page(void)
 	return page;
 }
 
-bool
-job_page_is_ours(Job *job, const ParsedPage *page)
-{
-	Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
-
-	if (page_owner_is_org(job, page, &failure))
-		return true;
-	if (failure.message != NULL && session_begin("stopping an organisation"))
-	{
-		bool		durable = true;
-
-		(void) org_stop(job->org, &failure);
-		session_commit(durable);
-		job_end(job, "failed", &failure);
-	}
-	job->over = true;
-	return false;
-}
-
 /*
  * judge: an answer that came with success.
  */
@@ -467,7 +448,7 @@ judge(Job *job, PageRequest *request)
 		job_retry(job, request, &failure);
 		return;
 	}
-	if (!job_page_is_ours(job, page))
+	if (!page_owner_is_org(job, page))
 		return;
 	if (checkpoint_parse(job->position)->verify)
 	{

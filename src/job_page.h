@@ -22,7 +22,4 @@ extern void job_page_apply(Job *job, PageRequest *request);
  */
 extern bool job_page_may_write(Job *job);
 
-/* Whether a page is of the job's organisation; else the job has ended. */
-extern bool job_page_is_ours(Job *job, const ParsedPage *page);
-
 #endif							/* SYNC_ENGINE_JOB_PAGE_H */

@@ -15,6 +15,7 @@
 #include "job_row.h"
 #include "session.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 
 bool
 job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
@@ -29,7 +30,7 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	};
 	Datum		args[8];
 	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', expected < 0 ? 'n' : ' ',
-	job->ceiling == WATERMARK_NONE ? 'n' : ' ', ' '};
+	job->ceiling == WATERMARK_UNSEEN ? 'n' : ' ', ' '};
 
 	args[0] = Int64GetDatum(job->claim.job_id);
 	args[1] = Int64GetDatum(job->claim.epoch);
@@ -37,7 +38,7 @@ job_row_move(Job *job, const char *position, int64 n_new, int64 expected)
 	args[3] = Int64GetDatum(job->unsaved_requests);
 	args[4] = Int64GetDatum(n_new);
 	args[5] = Int64GetDatum(expected);
-	args[6] = Float8GetDatum((double) job->ceiling);
+	args[6] = Float8GetDatum(job->ceiling == WATERMARK_NONE ? -get_float8_infinity() : (double) job->ceiling);
 	args[7] = CStringGetTextDatum(job->manifest_version);
 	return statement_run(&move, args, nulls) == 1;
 }

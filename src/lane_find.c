@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "cron_keeper.h"
 #include "history.h"
 #include "inbox.h"
 #include "job_fold.h"
@@ -335,6 +336,7 @@ find_work(void)
 	static int	n_sweeps = 0;
 	bool		sweeps = now >= lane.next_sweep;
 	bool		unplanned = false;
+	bool		called = lane.called;
 	bool		durable = true;
 	QueueWishes wishes;
 
@@ -357,6 +359,8 @@ find_work(void)
 	if (wishes.plan)
 		unplanned = plan_runs(wishes.pause);
 	claim_jobs(unplanned);
+	if (called)
+		cron_keeper_look();
 
 	/* last: whatever is wrong with what is past, the present goes on */
 	if (sweeps)

@@ -15,11 +15,11 @@
 #include "session.h"
 
 /*
- * page_owner_is_org: PCO names the organisation on each page; another church's
+ * is_org: PCO names the organisation on each page; another church's
  * token under the same org name must not mix their data.
  */
-bool
-page_owner_is_org(Job *job, const ParsedPage *page, Failure *failure)
+static bool
+is_org(Job *job, const ParsedPage *page, Failure *failure)
 {
 	if (page->parent_type == NULL || page->parent_id == NULL ||
 		strcmp(page->parent_type, "Organization") != 0)
@@ -45,5 +45,23 @@ page_owner_is_org(Job *job, const ParsedPage *page, Failure *failure)
 	failure->message = psprintf("the token belongs to Planning Center organisation %s, but the data of org "
 								"\"%s\" came from another", page->parent_id, job->org->name);
 	failure->hint = "Connect this token under an org name of its own.";
+	return false;
+}
+
+bool
+page_owner_is_org(Job *job, const ParsedPage *page)
+{
+	Failure		failure = {NULL, NULL, NULL};
+	bool		durable = true;
+
+	if (is_org(job, page, &failure))
+		return true;
+	if (failure.message != NULL && session_begin("stopping an organisation"))
+	{
+		(void) org_stop(job->org, &failure);
+		session_commit(durable);
+		job_end(job, "failed", &failure);
+	}
+	job->over = true;
 	return false;
 }

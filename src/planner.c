@@ -60,7 +60,8 @@ record_steps(int64 run_id, const char *manifest, const char *graph, const char *
 
 /*
  * insert_job: a job for one entity, with the org's next turn.  Whether it runs or
- * joins another is decided when it is claimed.
+ * joins another is decided when it is claimed; whoever asks for a record now gets
+ * an answer to a request of now.
  */
 static int64
 insert_job(Run *run, const char *name, const char *mode, const char *note, const char *strategy,
@@ -68,8 +69,9 @@ insert_job(Run *run, const char *name, const char *mode, const char *note, const
 {
 	static Statement insert = {
 		"INSERT INTO sync_engine.job (run_id, org, product, entity, mode, strategy, priority, turn, wave, unmet, "
-		"  folded_into, via, note) "
-		"VALUES ($1, $2, split_part($3, '.', 1), split_part($3, '.', 2), $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+		"  folded_into, via, note, stale) "
+		"VALUES ($1, $2, split_part($3, '.', 1), substr($3, strpos($3, '.') + 1), $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+		"  $5 = 'record') "
 		"RETURNING job_id",
 		12, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT8OID, TEXTOID,
 		TEXTOID}

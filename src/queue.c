@@ -68,11 +68,11 @@ queue_enqueue(const RunRequest *request)
 {
 	static Statement insert_run = {
 		"INSERT INTO sync_engine.run (kind, org, entities, mode, execution, priority, requested_by, everything, "
-		"  retry_of) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING run_id",
-		9, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, NAMEOID, BOOLOID, INT8OID}
+		"  retry_of, not_before) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING run_id",
+		10, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, NAMEOID, BOOLOID, INT8OID, TIMESTAMPTZOID}
 	};
-	Datum		args[9];
-	char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', request->retry_of == 0 ? 'n' : ' '};
+	Datum		args[10];
+	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', request->retry_of == 0 ? 'n' : ' ', ' '};
 	NameData	role;
 
 	namestrcpy(&role, GetUserNameFromId(request->role, false));
@@ -86,6 +86,7 @@ queue_enqueue(const RunRequest *request)
 	args[6] = NameGetDatum(&role);
 	args[7] = BoolGetDatum(request->everything);
 	args[8] = Int64GetDatum(request->retry_of);
+	args[9] = TimestampTzGetDatum(request->not_before == 0 ? DT_NOBEGIN : request->not_before);
 	(void) statement_run(&insert_run, args, nulls);
 	return result_int64(0, 1, 0);
 }

@@ -30,6 +30,7 @@ typedef struct RunRequest
 	int			priority;
 	int64		retry_of;		/* run whose jobs go on where they stopped; 0 = none */
 	Oid			role;			/* on whose behalf */
+	TimestampTz not_before;		/* 0 = at once */
 } RunRequest;
 
 /* A job that a lane has claimed. */

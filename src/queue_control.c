@@ -23,7 +23,7 @@
 #define PAUSE_MEANS \
 	"(p.org IS NULL OR p.org = j.org) AND (p.run_id IS NULL OR p.run_id = j.run_id) " \
 	"AND (p.entity IS NULL OR (p.product, p.entity) = (j.product, j.entity)) " \
-	"AND j.strategy NOT IN ('check', 'probe', 'drift', 'refresh')"
+	"AND j.strategy NOT IN ('check', 'probe', 'drift', 'refresh', 'record', 'approve')"
 
 #define IS_PAUSED \
 	"EXISTS (SELECT 1 FROM sync_engine.pause p WHERE " PAUSE_MEANS ")"

@@ -189,7 +189,8 @@ queue_decide(List *candidates, int places, int *n_decidable)
 			break;
 		queue_turn_passed(candidate->priority, candidate->turn);
 		see_batch(candidate, claimed);
-		has_place = candidate->busy < MAX_ORG_JOBS;
+		/* somebody waits for an answer, which is short */
+		has_place = candidate->busy < MAX_ORG_JOBS || candidate->priority >= INQUIRY_PRIORITY;
 		if (candidate->running != 0 && can_join(candidate->mode, candidate->running_mode))
 			join(&decisions, candidate, candidate->running);
 		else if (candidate->running != 0)

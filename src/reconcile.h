@@ -84,11 +84,51 @@ extern char *reconcile_position(const Job *job, ReconcilePhase phase);
  */
 extern bool reconcile_begin_step(Job *job, const char *activity, bool may_end, const char *position);
 
+/*
+ * The first statement of each transaction; if the lease is lost the transaction is
+ * over, and so is the job.  flaw: why what was read proves nothing, or NULL.
+ */
+extern bool reconcile_move_row(Job *job, const char *position, int pages, int64 seen, const char *flaw);
+
 /* After its commit: the job is in that phase. */
 extern void reconcile_enter(Job *job, ReconcilePhase phase);
 
 /* The same in a transaction of its own. */
 extern void reconcile_move_on(Job *job, ReconcilePhase phase);
+
+/* What is missing is there: confirms what may be deleted, or ends the job. */
+extern void reconcile_after_fetch(Job *job);
+
+/* ---- reconcile_read.c ---------------------------------------------------- */
+
+/* Begins the first read, or the second. */
+extern void reconcile_begin_read(Job *job, ReconcilePhase phase);
+
+/* Within a transaction: are all pages there that the job's row counts? */
+extern bool reconcile_seen_is_whole(const Job *job);
+
+/* ---- reconcile_ask.c ----------------------------------------------------- */
+
+/* Plans a request; the texts but the last are copied. */
+extern void reconcile_ask(Job *job, const char *target, const char *id, const char *api_version);
+
+extern void reconcile_plan_ids(Job *job, int limit);
+extern void reconcile_take_answer(Job *job, PageRequest *request);
+
+/* ---- reconcile_prove.c --------------------------------------------------- */
+
+extern void reconcile_plan_questions(Job *job, int limit);
+extern void reconcile_answer_question(Job *job, const PageRequest *request);
+
+/* ---- reconcile_judge.c --------------------------------------------------- */
+
+/* A piece of the work; the last one moves on. */
+extern void reconcile_judge_some(Job *job);
+
+/* ---- reconcile_end.c ----------------------------------------------------- */
+
+/* Deletes the next confirmed candidates; after the last ones ends the job. */
+extern void reconcile_apply_some(Job *job);
 
 /*
  * Ends the job.  batch_status: what becomes of the batch, or NULL; reason: why it is
@@ -98,19 +138,5 @@ extern void reconcile_finish(Job *job, const char *batch_status, const char *rea
 
 /* Ends it because what was read proves nothing. */
 extern void reconcile_give_up(Job *job, const char *flaw);
-
-/* What is missing is there: confirms what may be deleted, or ends the job. */
-extern void reconcile_after_fetch(Job *job);
-
-/* ---- reconcile_ask.c ----------------------------------------------------- */
-
-extern void reconcile_plan_questions(Job *job, int limit);
-extern void reconcile_plan_ids(Job *job, int limit);
-extern void reconcile_take_answer(Job *job, PageRequest *request);
-
-/* ---- reconcile_judge.c --------------------------------------------------- */
-
-/* A piece of the work; the last one moves on. */
-extern void reconcile_judge_some(Job *job);
 
 #endif							/* SYNC_ENGINE_RECONCILE_H */

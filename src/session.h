@@ -21,7 +21,9 @@
  */
 #define ENGINE_LOCK_SPACE	0x5345	/* "SE": lanes */
 #define ENTITY_LOCK_SPACE	0x5346	/* entities, while somebody decides who reads them */
+#define MERGE_LOCK_SPACE	0x534D	/* an org's merges of people: held shared by who writes people */
 #define SUSPECT_LOCK_SPACE	0x5347	/* who lost a lane, while a page of it is applied */
+#define CRON_LOCK_SPACE		0x5348	/* schedules, while somebody changes them or the jobs made for them */
 
 /*
  * Statement: SQL text with its argument types, planned once per process.

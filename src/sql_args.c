@@ -225,30 +225,41 @@ sql_profile(const char *org, bool *everything, List **left_out)
 }
 
 /*
- * sql_entities_argument: the entities that a call asks for, sound and each once;
- * NULL is the org's profile.  *everything: they are not named one by one, and
- * one that is unsound does not stop the others.
+ * sql_entities: those of an array of names, sound and each once; NULL is the org's
+ * profile.  *everything: they are not named one by one, and one that is unsound
+ * does not stop the others.
  */
 List *
-sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org, bool *everything)
+sql_entities(ArrayType *array, const char *org, bool *everything, List **left_out)
 {
 	List	   *names;
-	List	   *left_out;
 
-	if (PG_ARGISNULL(number))
-	{
-		names = sql_profile(org, everything, &left_out);
-		report_left_out(left_out);
-	}
+	*left_out = NIL;
+	if (array == NULL)
+		names = sql_profile(org, everything, left_out);
 	else
 	{
-		names = sql_name_list(PG_GETARG_ARRAYTYPE_P(number), "entities");
+		names = sql_name_list(array, "entities");
 		*everything = names_everything(names);
 		names = entity_names_resolve(names);
 	}
 	if (*everything)
 		return entity_names_sound(names);
 	entity_names_validate(names);
+	return names;
+}
+
+/*
+ * sql_entities_argument: the entities that a call asks for.
+ */
+List *
+sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org, bool *everything)
+{
+	List	   *left_out;
+	List	   *names = sql_entities(PG_ARGISNULL(number) ? NULL : PG_GETARG_ARRAYTYPE_P(number), org, everything,
+									 &left_out);
+
+	report_left_out(left_out);
 	return names;
 }
 

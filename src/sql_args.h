@@ -39,9 +39,12 @@ extern char *sql_one_of(FunctionCallInfo fcinfo, int number, const char *name,
 extern List *sql_profile(const char *org, bool *everything, List **left_out);
 
 /*
- * The entities that a call asks for, sound and each once; NULL is the org's
+ * The entities that an array names, sound and each once; NULL is the org's
  * profile.
  */
+extern List *sql_entities(ArrayType *array, const char *org, bool *everything, List **left_out);
+
+/* Those that a call asks for; a NOTICE tells what the profile leaves out. */
 extern List *sql_entities_argument(FunctionCallInfo fcinfo, int number, const char *org,
 								   bool *everything);
 

@@ -62,12 +62,14 @@ hint_for(const DeleteBatch *batch)
 static void
 require_status(const DeleteBatch *batch, int64 number, const char *status)
 {
+	if (batch != NULL && strcmp(batch->status, status) == 0)
+		return;
 	if (batch == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("delete batch " INT64_FORMAT " does not exist", number),
 				 errhint("See sync_deletes for the batches.")));
-	if (strcmp(batch->status, status) != 0)
+	else
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("delete batch " INT64_FORMAT " is %s, not %s", number, batch->status, status),
@@ -112,6 +114,7 @@ sync_deletes_reject(PG_FUNCTION_ARGS)
 	require_status(delete_batch_lock(number), number, "held");
 	rows = (int64) statement_run(&reject, args, NULL);
 	note_decision(number, "rejected");
+	delete_batch_settle_state(number);
 	owner_scope_leave(&scope);
 	SPI_finish();
 	PG_RETURN_INT64(rows);

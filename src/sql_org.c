@@ -20,6 +20,7 @@
 #include "nodes/value.h"
 #include "org.h"
 #include "queue.h"
+#include "schedule.h"
 #include "secrecy.h"
 #include "session.h"
 #include "shmem.h"
@@ -111,6 +112,12 @@ sync_connect(PG_FUNCTION_ARGS)
 		org_check_api_versions(org);
 		(void) sql_profile(org, &everything, &left_out);
 	}
+	/* after a restore, which brings no credential, they are without jobs */
+	if (schedule_exists(org))
+	{
+		schedule_lock();
+		schedule_try_to_follow();
+	}
 	owner_scope_leave(&scope);
 	SPI_finish();
 
@@ -150,6 +157,12 @@ sync_disconnect(PG_FUNCTION_ARGS)
 	(void) statement_run(&cancel_runs, args, NULL);
 	(void) statement_run(&disconnect, args, NULL);
 	(void) statement_run(&forget_credential, args, NULL);
+	if (schedule_exists(org))
+	{
+		schedule_lock();
+		schedule_remove_org(org);
+		schedule_try_to_follow();
+	}
 	owner_scope_leave(&scope);
 	SPI_finish();
 	shmem_wake_at_commit();
@@ -168,6 +181,8 @@ sync_adopt(PG_FUNCTION_ARGS)
 	SPI_connect();
 	owner_scope_enter(&scope);
 	org_adopt_credentials();
+	schedule_lock();
+	schedule_try_to_follow();
 	owner_scope_leave(&scope);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -22,9 +22,7 @@ int64
 watermark_ceiling(int64 ceiling, int64 server_date, int lag_s)
 {
 	if (server_date < 0)
-		return ceiling;
-	if (ceiling == WATERMARK_NONE)
-		return server_date - lag_s;
+		return ceiling == WATERMARK_UNSEEN ? WATERMARK_NONE : ceiling;
 	return Min(ceiling, server_date - lag_s);
 }
 
@@ -41,5 +39,5 @@ watermark_since(int64 watermark)
 bool
 watermark_is_ahead(int64 watermark, int64 ceiling, int lag_s)
 {
-	return ceiling != WATERMARK_NONE && watermark > ceiling + lag_s + WATERMARK_OVERLAP_S;
+	return ceiling != WATERMARK_NONE && watermark - lag_s - WATERMARK_OVERLAP_S > ceiling;
 }

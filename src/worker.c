@@ -16,6 +16,7 @@
 
 #include "access/xact.h"
 #include "compat.h"
+#include "cron_keeper.h"
 #include "guc.h"
 #include "inbox.h"
 #include "job_fetch.h"
@@ -272,7 +273,7 @@ leave_if_idle(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (lane.n_jobs > 0 || lane.look_for_work)
+	if (lane.n_jobs > 0 || lane.look_for_work || cron_keeper_is_busy())
 		idle_since = 0;
 	else if (idle_since == 0)
 		idle_since = now;
@@ -362,6 +363,7 @@ sync_engine_lane_main(Datum arg)
 		wake_at = lane_send_requests();
 		ended = bury_jobs();
 		tell_waiters(ended, moved);
+		cron_keeper_collect();
 		leave_if_idle();
 		if (!lane.look_for_work)
 			wait_for_events(moved ? budget_now() : wake_at);

@@ -28,6 +28,7 @@
 #include "errors.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "merge.h"
 #include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -54,39 +55,6 @@
 /* Unknown attributes of one page that are noted; the values are all kept. */
 #define MAX_NOTED		100
 
-/*
- * count_rows_once: an extension that was made anew finds tables in place.
- */
-static void
-count_rows_once(const char *org, const Entity *entity)
-{
-	static Statement select_state = {
-		"SELECT 1 FROM sync_engine.sync_state WHERE org = $1 AND product = $2 AND entity = $3",
-		3, {TEXTOID, TEXTOID, TEXTOID}
-	};
-	static Statement insert_state = {
-		"INSERT INTO sync_engine.sync_state (org, product, entity, rows) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product, entity) DO NOTHING",
-		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
-	};
-	Oid			types[1] = {TEXTOID};
-	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(entity->product),
-	CStringGetTextDatum(entity->name)};
-	MemoryContext context = CurrentMemoryContext;
-	const bool	read_only = false;
-
-	if (statement_run(&select_state, args, NULL) > 0)
-		return;
-	session_become_table_owner();
-	(void) SPI_execute_with_args(psprintf("SELECT count(*) FROM %s WHERE org = $1 AND _deleted_at IS NULL",
-										  quote_qualified_identifier(entity->schema_name, entity->table_name)),
-								 1, types, args, NULL, read_only, 0);
-	MemoryContextSwitchTo(context);
-	args[3] = Int64GetDatum(result_int64(0, 1, 0));
-	session_become_extension_owner();
-	(void) statement_run(&insert_state, args, NULL);
-}
-
 Writer *
 writer_create(const Entity *entity, const char *org, DataTable table, int64 run_id, int64 job_id)
 {
@@ -107,7 +75,7 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 	writer->insert = NULL;
 	writer->upsert = NULL;
 	writer->open_dead_letters = dead_letter_count_open(org, entity);
-	count_rows_once(org, entity);
+	writer_count_rows_once(org, entity);
 	return writer;
 }
 
@@ -493,9 +461,11 @@ writer_write(Writer *writer, const ParsedPage *page, const WriteItem *items, int
 	memset(counts, 0, sizeof(WriteCounts));
 	session_become_table_owner();
 	sort_out(&batch, items, n);
+	merge_before_write(&batch);
 	writer_drop_settled(&batch);
 	write_range(&batch, batch.pending, batch.n);
 	session_become_extension_owner();
+	merge_after_write(&batch);
 
 	if (writer->come_again >= SHARED_AFTER && !writer->noted_shared)
 		note_shared(writer);

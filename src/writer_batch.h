@@ -61,6 +61,7 @@ typedef struct Batch
 	TupleDesc	stored;			/* of the rows that thin copies are laid over */
 	int64		became_live;
 	List	   *settled;		/* ids that are in the table now (char *) */
+	List	   *merges;			/* of people, that the page tells of: see merge.c */
 } Batch;
 
 /* Whose records the writer writes. */
@@ -85,6 +86,8 @@ extern void writer_drop_settled(Batch *batch);
 extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 								   Datum *values, bool *nulls);
 
+/* Counts the live rows of a table that was there before the extension. */
+extern void writer_count_rows_once(const char *org, const Entity *entity);
 /* Takes records that are shown from all batches that would delete them. */
 extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 

@@ -342,3 +342,36 @@ writer_lay_over_stored(const Batch *batch, Pending *pending, Datum *values, bool
 	nulls[UPSERT_HASH] = mixed;
 	pending->same = same;
 }
+
+/*
+ * writer_count_rows_once: an extension that was made anew finds tables in place.
+ */
+void
+writer_count_rows_once(const char *org, const Entity *entity)
+{
+	static Statement select_state = {
+		"SELECT 1 FROM sync_engine.sync_state WHERE org = $1 AND product = $2 AND entity = $3",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	static Statement insert_state = {
+		"INSERT INTO sync_engine.sync_state (org, product, entity, rows) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product, entity) DO NOTHING",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	Oid			types[1] = {TEXTOID};
+	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(entity->product),
+	CStringGetTextDatum(entity->name)};
+	MemoryContext context = CurrentMemoryContext;
+	const bool	read_only = false;
+
+	if (statement_run(&select_state, args, NULL) > 0)
+		return;
+	session_become_table_owner();
+	(void) SPI_execute_with_args(psprintf("SELECT count(*) FROM %s WHERE org = $1 AND _deleted_at IS NULL",
+										  quote_qualified_identifier(entity->schema_name, entity->table_name)),
+								 1, types, args, NULL, read_only, 0);
+	MemoryContextSwitchTo(context);
+	args[3] = Int64GetDatum(result_int64(0, 1, 0));
+	session_become_extension_owner();
+	(void) statement_run(&insert_state, args, NULL);
+}

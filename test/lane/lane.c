@@ -81,7 +81,7 @@ a_job(FunctionCallInfo fcinfo)
 {
 	return (Job) {
 		.claim = {.job_id = PG_GETARG_INT64(0),.epoch = PG_GETARG_INT64(1)},
-		.unsaved_requests = 1
+		.unsaved_requests = 1,.manifest_version = ""
 	};
 }
 

@@ -87,9 +87,15 @@ BEGIN
 	TRUNCATE sync_engine.run, sync_engine.job, sync_engine.job_dependency, sync_engine.activity,
 		sync_engine.cancel_request, sync_engine.pause, sync_engine.sync_state, sync_engine.org,
 		sync_engine.credential RESTART IDENTITY;
+	INSERT INTO sync_engine.manifest_entity (product, entity, strategy, order_keys, where_keys)
+	SELECT 'people', e, 'keyset', '{updated_at}', '{updated_at}' FROM unnest('{App,Carrier,Grade}'::text[]) e
+	ON CONFLICT DO NOTHING;
+	-- counted just now, or a real lane would count them after a delta
+	INSERT INTO sync_engine.sync_state (org, product, entity, watermark, last_full_at, counted_at)
+	SELECT 'church', product, entity, now(), now(), now() FROM sync_engine.manifest_entity WHERE source = 'user';
 END;
 $$;
-COMMENT ON PROCEDURE empty_queue() IS 'Begins anew: the next run is the first';
+COMMENT ON PROCEDURE empty_queue() IS 'Begins anew: the next run is the first, and what it asks for can be read by deltas';
 
 CREATE PROCEDURE plan_all() LANGUAGE plpgsql AS $$
 BEGIN

@@ -70,13 +70,14 @@ SELECT is_empty(
 	'pg_monitor changes nothing');
 SELECT set_eq(
 	$$SELECT name FROM relation WHERE NOT has_table_privilege('pg_monitor', oid, 'SELECT')$$,
-	ARRAY['credential', 'dead_letter', 'sync_dead_letters'],
+	ARRAY['credential', 'dead_letter', 'delete_candidate', 'sync_dead_letters'],
 	'pg_monitor reads all but credentials and payloads');
 SELECT set_eq(
 	$$SELECT proname::text FROM function WHERE has_function_privilege('pg_monitor', oid, 'EXECUTE')$$,
-	ARRAY['live_jobs', 'manifest_problems', 'obstacle', 'resolve_entity', 'sync_dependency_graph', 'sync_entity_capabilities',
+	ARRAY['cron_problems', 'live_jobs', 'living_person', 'manifest_problems', 'obstacle', 'person_is_live', 'resolve_entity',
+		'schedule_next', 'sync_dependency_graph', 'sync_entity_capabilities',
 		'sync_entity_delta_fields', 'sync_entity_orderable_fields', 'sync_entity_relationships', 'sync_explain',
-		'sync_manifest_analysis'],
+		'sync_living_id', 'sync_manifest_analysis'],
 	'and calls only what the views call, and what explains the manifest');
 
 INSERT INTO sync_engine.org (org, base_url) VALUES ('church', 'https://api.planningcenteronline.com');

@@ -71,7 +71,7 @@ my $writers = join ' UNION ALL ', map { "SELECT max(_run_id) AS run_id FROM $_" 
   safe_psql($node, q{SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE 'pco\_%'});
 my $last_writer = "SELECT max(run_id) FROM ($writers) _";
 my $before = safe_psql($node, $last_writer);
-my @again = rows("$sync('org1', ARRAY['*'])", @result);
+my @again = rows("$sync('org1', ARRAY['*'], 'full')", @result);
 
 is(scalar(grep { $_->{status} ne 'succeeded' || $_->{inserted} || $_->{updated} } @again),
 	0, 'a second run changes nothing')

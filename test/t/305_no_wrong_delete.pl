@@ -99,6 +99,17 @@ sub stands
 		60, "the job comes to phase $phase");
 }
 
+subtest 'nothing has changed' => sub {
+	my $org = org_of(40);
+
+	# every way to read there is
+	sync($org, '*');
+	my $run = reconcile($org, 'succeeded', '*');
+	is(value("SELECT count(*) FROM sync_deletes WHERE org = '$org'"), 0, 'no entity has a candidate');
+	is(value("SELECT sum(missing), sum(fetched), sum(seen) >= (SELECT sum(rows) FROM sync_status WHERE org = '$org') FROM sync_jobs WHERE run_id = $run"),
+		'0|0|t', 'all that is stored is seen, and nothing else');
+};
+
 subtest '403' => sub {
 	my $org = new_org();
 
@@ -404,9 +415,9 @@ subtest 'restore of an old backup' => sub {
 	chmod 0600, $old->data_dir . '/sync_engine.key';
 	$old->start;
 	note_server_of($old, $simulator, $org);
-	is(safe_psql($old, "SELECT sync_wait($run, '60 s')"), 'held', 'the reconcile of then goes on, and waits');
-	my $newest = safe_psql($old, 'SELECT max(batch) FROM sync_deletes');
-	cmp_ok(safe_psql($old, "SELECT sync_deletes_approve($newest)"), '<=', 4, 'approved, it deletes none that is back');
+	is(safe_psql($old, "SELECT sync_wait($run, '60 s')"), 'partial', 'the reconcile of then goes on, and proves nothing any more');
+	is(safe_psql($old, "SELECT status FROM sync_deletes WHERE batch = $batch"), 'held', 'the batch of then waits still');
+	cmp_ok(safe_psql($old, "SELECT sync_deletes_approve($batch)"), '<=', 4, '... approved, it deletes none that is back');
 	my $next = start_sync($old, $org, ['Person'], mode => 'reconcile');
 	run_ends($old, $next, 'succeeded', 60, 'the next reconcile succeeds');
 	is_complete($old, $org, 'restored', 'Person');

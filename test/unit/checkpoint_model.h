@@ -1,16 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * checkpoint_model.h
- *	  A list that changes while it is read, and a reader of it.
+ *	  A reader of a list that changes while it is read.
  *
- * The server side is a list of rows, in the order of ids or of keys (NULLs
- * first, ties by id), that can be changed between any two requests.  The
- * reader's side does what a job does with checkpoint.c: several requests
- * ahead, answered in any order, applied in the order of the list; it can
- * crash between pages, and starts again from the text of its checkpoint.
+ * It does what a job does with checkpoint.c: several requests ahead, answered in
+ * any order, applied in the order of the list; it can crash between pages, and
+ * starts again from the text of its checkpoint.
  *
- * Owns one list and one reader at a time.  Everything random comes from
- * model_random(), by seed.
+ * Owns one reader at a time.
  *
  * IDENTIFICATION
  *	  test/unit/checkpoint_model.h
@@ -20,37 +17,13 @@
 #ifndef SYNC_ENGINE_CHECKPOINT_MODEL_H
 #define SYNC_ENGINE_CHECKPOINT_MODEL_H
 
-#include "checkpoint.h"
+#include "changing_list.h"
 
 /* As in job.h, job.c and job_page.c */
 #define MODEL_WINDOW			32
 #define MODEL_MAX_ATTEMPTS		9
 #define MODEL_TRUST_END			3
 #define MODEL_TRUST_IGNORED		2
-
-/* Rows that may be added to those of the beginning */
-#define MODEL_ROOM				20000
-
-/* How the server departs from a faithful one */
-typedef struct Quirks
-{
-	int			cap;			/* rows of a page at most; 0 = as asked */
-	bool		ignores_order;
-	bool		ignores_where;
-	bool		no_total;
-	int			ends_early;		/* of 100 pages say that they are the last */
-	int64		total_lie;		/* added to total_count */
-	bool		never_ends;		/* the last page announces more, too */
-} Quirks;
-
-typedef struct ModelRow
-{
-	bool		has_key;
-	int64		key;
-	bool		alive;
-	bool		unsound;		/* its key cannot be read */
-	int			reads;
-} ModelRow;
 
 typedef enum ModelResult
 {
@@ -65,21 +38,7 @@ typedef struct ModelRequest
 	bool		answered;
 	int			attempts;
 	ReadPage	page;
-	ReadRow    *rows;
 } ModelRequest;
-
-static struct
-{
-	Quirks		quirks;
-	bool		keyset;
-	int64		clock;			/* seconds, no key is later */
-	int			n_rows;			/* that ever were; the number is the id */
-	int			n_initial;		/* of the beginning */
-	ModelRow   *rows;
-	int			n_alive;
-	int		   *by_id;			/* rows that are alive */
-	int		   *by_key;
-} list;
 
 static struct
 {
@@ -100,193 +59,8 @@ static struct
 	int64		most_suspects;
 } reader;
 
-static uint64 model_state;
-
-static uint64
-model_random(uint64 below)
-{
-	/* xorshift64* */
-	model_state ^= model_state >> 12;
-	model_state ^= model_state << 25;
-	model_state ^= model_state >> 27;
-	return (model_state * UINT64CONST(0x2545F4914F6CDD1D) >> 33) % below;
-}
-
-static void
-model_seed(uint64 seed)
-{
-	model_state = seed * UINT64CONST(0x9E3779B97F4A7C15) + 1;
-}
-
-/* ---- the list ---- */
-
-static bool
-sorts_before(const int *order, int a, int b)
-{
-	const ModelRow *x = &list.rows[a];
-	const ModelRow *y = &list.rows[b];
-
-	if (order == list.by_key && x->has_key != y->has_key)
-		return y->has_key;
-	if (order == list.by_key && x->has_key && x->key != y->key)
-		return x->key < y->key;
-	return a < b;
-}
-
-/* place_of: where the row stands in this order, or would stand. */
-static int
-place_of(const int *order, int row)
-{
-	int			low = 0;
-	int			high = list.n_alive;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (sorts_before(order, order[middle], row))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void
-take_out(int *order, int row)
-{
-	int			place = place_of(order, row);
-
-	memmove(&order[place], &order[place + 1], sizeof(int) * (list.n_alive - place - 1));
-}
-
-static void
-put_in(int *order, int row)
-{
-	int			place = place_of(order, row);
-
-	memmove(&order[place + 1], &order[place], sizeof(int) * (list.n_alive - place));
-	order[place] = row;
-}
-
-static void
-list_create(int n, bool keyset, const Quirks *quirks)
-{
-	list.quirks = *quirks;
-	list.keyset = keyset;
-	list.clock = 0;
-	list.n_rows = 0;
-	list.n_initial = n;
-	list.rows = palloc0(sizeof(ModelRow) * (n + MODEL_ROOM));
-	list.n_alive = 0;
-	list.by_id = palloc(sizeof(int) * (n + MODEL_ROOM));
-	list.by_key = palloc(sizeof(int) * (n + MODEL_ROOM));
-}
-
-static void
-list_destroy(void)
-{
-	pfree(list.rows);
-	pfree(list.by_id);
-	pfree(list.by_key);
-}
-
-static void
-list_insert(bool has_key, int64 key)
-{
-	ModelRow   *row = &list.rows[list.n_rows];
-
-	if (list.n_rows == list.n_initial + MODEL_ROOM)
-		return;
-	row->has_key = has_key;
-	row->key = key;
-	row->alive = true;
-	put_in(list.by_id, list.n_rows);
-	put_in(list.by_key, list.n_rows);
-	list.n_alive++;
-	list.n_rows++;
-	list.clock = Max(list.clock, key);
-}
-
-static void
-list_delete(int row)
-{
-	take_out(list.by_id, row);
-	take_out(list.by_key, row);
-	list.n_alive--;
-	list.rows[row].alive = false;
-}
-
-/* list_touch: an edit, now. */
-static void
-list_touch(int row)
-{
-	take_out(list.by_key, row);
-	list.n_alive--;
-	list.rows[row].has_key = true;
-	list.rows[row].key = list.clock;
-	put_in(list.by_key, row);
-	list.n_alive++;
-}
-
-/* list_change: one random change, or a burst of them side by side. */
-static void
-list_change(void)
-{
-	int			what = model_random(4);
-	int			count = model_random(8) == 0 ? 1 + model_random(4 * reader.per_page) : 1;
-	int			place = list.n_alive > 0 ? model_random(list.n_alive) : 0;
-
-	list.clock += model_random(2);
-	for (int i = 0; i < count; i++)
-	{
-		if (what == 0 || list.n_alive == 0)
-			list_insert(model_random(4) > 0, list.clock);
-		else if (what == 1)
-			list_delete(list.by_key[place % list.n_alive]);
-		else
-			list_touch(list.by_key[place % list.n_alive]);
-	}
-}
-
-/* list_answer: what the server answers to a request, at this moment. */
-static void
-list_answer(ModelRequest *request, const Checkpoint *checkpoint)
-{
-	bool		ordered = list.keyset && !checkpoint->plain && !list.quirks.ignores_order;
-	const int  *order = ordered ? list.by_key : list.by_id;
-	bool		filtered = list.keyset && !checkpoint->plain && checkpoint->has_anchor &&
-		!list.quirks.ignores_where;
-	int			asked = list.quirks.cap > 0 ? Min(reader.per_page, list.quirks.cap) : reader.per_page;
-	int			n = 0;
-	int64		seen = 0;
-
-	request->rows = palloc0(sizeof(ReadRow) * asked);
-	for (int i = 0; i < list.n_alive; i++)
-	{
-		const ModelRow *row = &list.rows[order[i]];
-
-		if (filtered && (!row->has_key || row->key < checkpoint->anchor))
-			continue;
-		if (seen++ < request->offset || n == asked)
-			continue;
-		/* what separates in the checkpoint's text is in the ids, too */
-		request->rows[n].id = psprintf("%d %%,=é", order[i]);
-		request->rows[n].unsound = list.keyset && row->unsound;
-		request->rows[n].has_key = list.keyset && row->has_key && !row->unsound;
-		request->rows[n].key = row->key;
-		n++;
-	}
-	request->page = (ReadPage) {request->offset, n, request->rows,
-		seen > request->offset + n || list.quirks.never_ends,
-		list.quirks.no_total ? -1 : seen + list.quirks.total_lie};
-	if (list.quirks.ends_early > 0 && (int) model_random(100) < list.quirks.ends_early)
-		request->page.has_next = false;
-	request->answered = true;
-	reader.requests++;
-}
-
-/* ---- the reader ---- */
+/* Downwards it asks for as many pages ahead as elsewhere, which no job does. */
+static bool reader_is_bold;
 
 static void
 checkpoint_free(Checkpoint *checkpoint)
@@ -302,8 +76,8 @@ forget_answer(ModelRequest *request)
 	if (request->answered)
 	{
 		for (int i = 0; i < request->page.n_rows; i++)
-			pfree((char *) request->rows[i].id);
-		pfree(request->rows);
+			pfree((char *) request->page.rows[i].id);
+		pfree((ReadRow *) request->page.rows);
 	}
 	request->answered = false;
 }
@@ -340,7 +114,7 @@ plan(void)
 
 		if (reader.n_window > 0 &&
 			((reader.total >= 0 && offset + 1 >= reader.total) ||
-			 !checkpoint_in_window(checkpoint, list.keyset, offset)))
+			 !checkpoint_in_window(checkpoint, list.way, offset)))
 			break;
 		request = palloc0(sizeof(ModelRequest));
 		request->offset = offset;
@@ -367,6 +141,8 @@ after_page(const ReadPage *page, Checkpoint *next)
 		Min(reader.run_ahead * 2 + 1, MODEL_WINDOW);
 	reader.total = page->total_count < 0 ? -1 :
 		page->total_count - (page->offset + page->n_rows - next->offset);
+	if (checkpoint_way(next, list.way) == READ_NEWEST && !reader_is_bold)
+		reader.run_ahead = Min(next->offset / reader.per_page / 8, MODEL_WINDOW);
 	drop_first();
 	if (reader.n_window > 0 &&
 		reader.window[0]->offset != checkpoint_offset(next, reader.per_page, 0))
@@ -386,7 +162,7 @@ apply(ModelResult *result)
 	ReadVerdict verdict;
 
 	checkpoint->back = reader.back;
-	verdict = checkpoint_judge(checkpoint, page, list.keyset,
+	verdict = checkpoint_judge(checkpoint, page, list.way,
 							   reader.suspect_pages >= MODEL_TRUST_END, reader.per_page,
 							   &first, &problem);
 	switch (verdict)
@@ -417,6 +193,7 @@ apply(ModelResult *result)
 			if (++reader.ignored_pages >= MODEL_TRUST_IGNORED)
 			{
 				checkpoint_restart_plain(checkpoint);
+				list_owe(checkpoint);
 				pfree(reader.position);
 				reader.position = checkpoint_format(checkpoint);
 				reader.went_plain = true;
@@ -444,23 +221,26 @@ crash(void)
 }
 
 /*
- * read_list: reads the list, which changes and crashes so many times in a
- * hundred steps, until `quiet_after` steps are done.
+ * read_list: reads the list from there on; it changes, and its reader crashes, so
+ * many times in a hundred steps, until `quiet_after` steps are done.
  */
 static ModelResult
-read_list(int per_page, int changes, int crashes, int64 quiet_after)
+read_list(const char *from, int per_page, int changes, int crashes, int64 quiet_after)
 {
+	Checkpoint *start = checkpoint_parse(from);
 	ModelResult result = MODEL_DONE;
 	/* a re-read from the start at the end of the changes, however capped */
 	int64		smallest = Min(per_page, list.quirks.cap > 0 ? list.quirks.cap : per_page) - 1;
-	int64		enough = (list.n_initial + MODEL_ROOM) / smallest * (MODEL_WINDOW + 2) + 1000;
+	int64		enough = (list.n_initial + LIST_ROOM) / smallest * (MODEL_WINDOW + 2) + 1000;
 	int64		loud = 0;
 	bool		over = false;
 
 	memset(&reader, 0, sizeof(reader));
 	reader.per_page = per_page;
 	reader.total = -1;
-	reader.position = pstrdup("");
+	reader.position = pstrdup(from);
+	list_owe(start);
+	checkpoint_free(start);
 
 	for (int64 step = 0; !over; step++)
 	{
@@ -468,7 +248,7 @@ read_list(int per_page, int changes, int crashes, int64 quiet_after)
 		ModelRequest *request;
 
 		if (!quiet && (int) model_random(100) < changes)
-			list_change();
+			list_change(4 * per_page);
 		if (!quiet && (int) model_random(100) < crashes)
 			crash();
 		if (!quiet)
@@ -485,7 +265,9 @@ read_list(int per_page, int changes, int crashes, int64 quiet_after)
 		{
 			Checkpoint *checkpoint = checkpoint_parse(reader.position);
 
-			list_answer(request, checkpoint);
+			request->page = list_page(checkpoint, request->offset, reader.per_page);
+			request->answered = true;
+			reader.requests++;
 			checkpoint_free(checkpoint);
 		}
 		else if (reader.window[0]->answered)

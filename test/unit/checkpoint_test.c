@@ -15,8 +15,6 @@
 #include "checkpoint_model.h"
 #include "unit.h"
 
-static const bool keyset = true;
-static const bool plain = false;
 static const bool trust_end = true;
 static const bool doubt_end = false;
 
@@ -102,10 +100,10 @@ test_text(void)
 /* ---- single verdicts ---- */
 
 static ReadVerdict
-judge(Checkpoint *checkpoint, ReadPage page, bool by_key, bool trust, int *first)
+judge(Checkpoint *checkpoint, ReadPage page, ReadWay way, bool trust, int *first)
 {
 	const char *problem = NULL;
-	ReadVerdict verdict = checkpoint_judge(checkpoint, &page, by_key, trust, PER_PAGE, first, &problem);
+	ReadVerdict verdict = checkpoint_judge(checkpoint, &page, way, trust, PER_PAGE, first, &problem);
 
 	CHECK((problem != NULL) == (verdict == READ_SUSPECT || verdict == READ_IGNORED));
 	return verdict;
@@ -117,9 +115,9 @@ test_empty_list(void)
 	Checkpoint	checkpoint = {0};
 	int			first;
 
-	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, true, -1}, plain, doubt_end, &first), READ_SUSPECT);
-	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, false, 3}, plain, doubt_end, &first), READ_SUSPECT);
-	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, false, 0}, plain, doubt_end, &first), READ_LAST);
+	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, true, -1}, READ_BY_ID, doubt_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, false, 3}, READ_BY_ID, doubt_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(&checkpoint, (ReadPage) {0, 0, NULL, false, 0}, READ_BY_ID, doubt_end, &first), READ_LAST);
 	CHECK_INT(checkpoint.offset, 0);
 }
 
@@ -133,22 +131,22 @@ test_overlap(void)
 	int			first;
 
 	CHECK_INT(checkpoint_offset(checkpoint, PER_PAGE, 0), 0);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 3, rows, true, 4}, keyset, doubt_end, &first), READ_APPLY);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 3, rows, true, 4}, READ_KEYSET, doubt_end, &first), READ_APPLY);
 	CHECK_INT(first, 0);
 	CHECK_INT(checkpoint_offset(checkpoint, PER_PAGE, 0), 2);
 	CHECK_INT(checkpoint_offset(checkpoint, PER_PAGE, 2), 2 + 2 * 99);
 
 	/* the last row must be the same, and unedited; else a step back, no more */
-	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, edited, false, 4}, keyset, doubt_end, &first), READ_STEP_BACK);
+	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, edited, false, 4}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
 	CHECK(checkpoint->back > 0);
 	CHECK_INT(checkpoint_offset(checkpoint, PER_PAGE, 0), 0);
 	checkpoint->back = 0;
-	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, other, false, 4}, keyset, doubt_end, &first), READ_STEP_BACK);
+	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, other, false, 4}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
 	checkpoint->back = 0;
-	CHECK_INT(judge(checkpoint, (ReadPage) {2, 0, NULL, false, 2}, keyset, doubt_end, &first), READ_STEP_BACK);
+	CHECK_INT(judge(checkpoint, (ReadPage) {2, 0, NULL, false, 2}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
 	checkpoint->back = 0;
 
-	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, rows + 2, false, 4}, keyset, doubt_end, &first), READ_LAST);
+	CHECK_INT(judge(checkpoint, (ReadPage) {2, 2, rows + 2, false, 4}, READ_KEYSET, doubt_end, &first), READ_LAST);
 	CHECK_INT(first, 1);
 	CHECK_INT(checkpoint->offset, 4);
 	CHECK_INT(checkpoint->key, 3);
@@ -169,17 +167,60 @@ test_step_back_is_not_fooled(void)
 	Checkpoint *checkpoint = checkpoint_parse("");
 	int			first;
 
-	(void) judge(checkpoint, (ReadPage) {0, 3, rows, true, -1}, keyset, doubt_end, &first);
+	(void) judge(checkpoint, (ReadPage) {0, 3, rows, true, -1}, READ_KEYSET, doubt_end, &first);
 	checkpoint->back = 1;
-	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, moved, false, -1}, keyset, doubt_end, &first), READ_STEP_BACK);
+	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, moved, false, -1}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
 	CHECK_INT(checkpoint->back, 2);
-	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, standing, false, -1}, keyset, doubt_end, &first), READ_LAST);
+	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, standing, false, -1}, READ_KEYSET, doubt_end, &first), READ_LAST);
 	CHECK_INT(first, 0);
 
 	checkpoint = checkpoint_parse("");
-	(void) judge(checkpoint, (ReadPage) {0, 2, nulls, true, -1}, keyset, doubt_end, &first);
-	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, filled, false, -1}, keyset, doubt_end, &first), READ_STEP_BACK);
-	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, filled, false, -1}, keyset, doubt_end, &first), READ_STEP_BACK);
+	(void) judge(checkpoint, (ReadPage) {0, 2, nulls, true, -1}, READ_KEYSET, doubt_end, &first);
+	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, filled, false, -1}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
+	CHECK_INT(judge(checkpoint, (ReadPage) {1, 2, filled, false, -1}, READ_KEYSET, doubt_end, &first), READ_STEP_BACK);
+}
+
+/*
+ * Downwards: the news end with the first row that is older than the anchor; a page
+ * that was asked for ahead may show the row before it as it was before an edit.
+ */
+static void
+test_newest(void)
+{
+	const ReadRow rows[] = {KEY("a", 9), KEY("b", 8)};
+	const ReadRow before_edit[] = {KEY("b", 6), KEY("d", 5)};
+	const ReadRow unsound[] = {{.id = "b", .unsound = true}, KEY("c", 8)};
+	const ReadRow nameless[] = {{.id = "", .unsound = true}, KEY("c", 8)};
+	const ReadRow inclusive[] = {KEY("b", 8), KEY("c", 7)};
+	const ReadRow beyond[] = {KEY("b", 8), KEY("c", 7), KEY("d", 6)};
+	const ReadRow null_beyond[] = {KEY("b", 8), NO_KEY("c")};
+	const ReadRow upwards[] = {KEY("b", 8), KEY("c", 9)};
+	const ReadRow null_first[] = {NO_KEY("a"), KEY("b", 8)};
+	const char *text = "offset=2 anchor=7 key=8 ties=1 tail=a,b";
+	int			first;
+
+#define NEWEST(the_offset, the_rows, the_back) \
+	({ \
+		Checkpoint *checkpoint = checkpoint_parse(text); \
+		checkpoint->back = (the_back); \
+		judge(checkpoint, (ReadPage) {(the_offset), lengthof(the_rows), (the_rows), true, 9}, READ_NEWEST, \
+			  doubt_end, &first); \
+	})
+	CHECK_INT(judge(checkpoint_parse("offset=0 anchor=7"), (ReadPage) {0, 2, rows, true, 9}, READ_NEWEST,
+					doubt_end, &first), READ_APPLY);
+	CHECK_INT(NEWEST(1, inclusive, 0), READ_APPLY);
+	CHECK_INT(first, 1);
+	CHECK_INT(NEWEST(1, beyond, 0), READ_LAST);
+	CHECK_INT(NEWEST(1, null_beyond, 0), READ_LAST);
+	CHECK_INT(NEWEST(1, before_edit, 0), READ_STEP_BACK);
+	CHECK_INT(NEWEST(1, upwards, 0), READ_IGNORED);
+	CHECK_INT(NEWEST(1, null_first, 0), READ_IGNORED);
+	/* asked for after the page before, it proves enough: edits move rows away from what is unread */
+	CHECK_INT(NEWEST(1, unsound, 0), READ_STEP_BACK);
+	CHECK_INT(NEWEST(1, unsound, 1), READ_APPLY);
+	CHECK_INT(first, 0);
+	CHECK_INT(NEWEST(1, nameless, 1), READ_STEP_BACK);
+#undef NEWEST
 }
 
 static void
@@ -193,14 +234,14 @@ test_ignored(void)
 	Checkpoint *start = checkpoint_parse("");
 	int			first;
 
-	CHECK_INT(judge(start, (ReadPage) {0, 2, unordered, false, 2}, keyset, doubt_end, &first), READ_IGNORED);
-	CHECK_INT(judge(start, (ReadPage) {0, 2, null_late, false, 2}, keyset, doubt_end, &first), READ_IGNORED);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, below, false, 2}, keyset, doubt_end, &first), READ_IGNORED);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, null_in_window, false, 2}, keyset, doubt_end, &first), READ_IGNORED);
+	CHECK_INT(judge(start, (ReadPage) {0, 2, unordered, false, 2}, READ_KEYSET, doubt_end, &first), READ_IGNORED);
+	CHECK_INT(judge(start, (ReadPage) {0, 2, null_late, false, 2}, READ_KEYSET, doubt_end, &first), READ_IGNORED);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, below, false, 2}, READ_KEYSET, doubt_end, &first), READ_IGNORED);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, null_in_window, false, 2}, READ_KEYSET, doubt_end, &first), READ_IGNORED);
 
 	checkpoint_restart_plain(checkpoint);
 	CHECK_STR(checkpoint_format(checkpoint), "offset=0 plain=1");
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, unordered, false, 2}, keyset, doubt_end, &first), READ_LAST);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, unordered, false, 2}, READ_KEYSET, doubt_end, &first), READ_LAST);
 }
 
 /*
@@ -214,20 +255,20 @@ test_suspect(void)
 	Checkpoint *checkpoint = checkpoint_parse(text);
 	int			first;
 
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, false, 3}, keyset, doubt_end, &first), READ_SUSPECT);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, true, -1}, keyset, trust_end, &first), READ_SUSPECT);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, true, 0}, keyset, trust_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, false, 3}, READ_KEYSET, doubt_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, true, -1}, READ_KEYSET, trust_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, true, 0}, READ_KEYSET, trust_end, &first), READ_SUSPECT);
 	CHECK_STR(checkpoint_format(checkpoint), text);
 	checkpoint->back = 1;
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 0, NULL, true, -1}, keyset, trust_end, &first), READ_SUSPECT);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 0, NULL, true, -1}, READ_KEYSET, trust_end, &first), READ_SUSPECT);
 	CHECK_STR(checkpoint_format(checkpoint), text);
 	CHECK_INT(checkpoint->back, 1);
 	checkpoint->back = 0;
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, false, 3}, keyset, trust_end, &first), READ_LAST);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 1, rows, false, 3}, READ_KEYSET, trust_end, &first), READ_LAST);
 
 	/* a page that says that it is the last, and does not look so */
 	checkpoint = checkpoint_parse(text);
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, false, 3}, keyset, doubt_end, &first), READ_APPLY);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, false, 3}, READ_KEYSET, doubt_end, &first), READ_APPLY);
 }
 
 /*
@@ -240,9 +281,9 @@ test_unsound_key(void)
 	Checkpoint *checkpoint = checkpoint_parse("");
 	int			first;
 
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 4, rows, true, 5}, keyset, doubt_end, &first), READ_APPLY);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 4, rows, true, 5}, READ_KEYSET, doubt_end, &first), READ_APPLY);
 	CHECK_INT(checkpoint->key, 8);
-	CHECK_INT(judge(checkpoint, (ReadPage) {3, 1, rows + 3, false, 4}, keyset, doubt_end, &first), READ_LAST);
+	CHECK_INT(judge(checkpoint, (ReadPage) {3, 1, rows + 3, false, 4}, READ_KEYSET, doubt_end, &first), READ_LAST);
 	CHECK_INT(first, 1);
 }
 
@@ -257,7 +298,7 @@ test_walk(void)
 	CHECK(checkpoint->parent_done);
 	checkpoint_enter_parent(checkpoint, "p,2");
 	CHECK_STR(checkpoint_format(checkpoint), "offset=0 parent=p%2c2");
-	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, true, 9}, plain, doubt_end, &first), READ_APPLY);
+	CHECK_INT(judge(checkpoint, (ReadPage) {0, 2, rows, true, 9}, READ_BY_ID, doubt_end, &first), READ_APPLY);
 	CHECK_STR(checkpoint_format(checkpoint), "offset=2 parent=p%2c2 tail=a,b");
 }
 
@@ -273,7 +314,7 @@ typedef struct Stretch
  * check_whole: every row exactly once, in no more requests than needed.
  */
 static void
-check_whole(const char *name, const Stretch *stretches, bool by_key, int per_page, int crashes,
+check_whole(const char *name, const Stretch *stretches, ReadWay way, int per_page, int crashes,
 			const Quirks *quirks)
 {
 	int			n = 0;
@@ -283,13 +324,13 @@ check_whole(const char *name, const Stretch *stretches, bool by_key, int per_pag
 
 	for (const Stretch *s = stretches; s->rows > 0; s++)
 		n += s->rows;
-	list_create(n, by_key, quirks);
+	list_create(n, way, quirks);
 	for (const Stretch *s = stretches; s->rows > 0; s++)
 	{
 		for (int i = 0; i < s->rows; i++)
 			list_insert(s->per_key > 0, list.clock + (s->per_key > 0 && i % s->per_key == 0 ? 1 : 0));
 	}
-	result = read_list(per_page, 0, crashes, PG_INT64_MAX);
+	result = read_list("", per_page, 0, crashes, PG_INT64_MAX);
 	CHECK_MSG(result == MODEL_DONE, "%s: ended with %d", name, result);
 	for (int i = 0; i < n; i++)
 		wrong += list.rows[i].reads != 1;
@@ -304,7 +345,7 @@ check_whole(const char *name, const Stretch *stretches, bool by_key, int per_pag
 		CHECK_MSG(reader.requests <= needed, "%s: " INT64_FORMAT " requests, enough are " INT64_FORMAT,
 				  name, reader.requests, needed);
 	}
-	CHECK_MSG(!by_key || n < 3 * CHECKPOINT_WINDOW_ROWS || reader.windows >= 2,
+	CHECK_MSG(way != READ_KEYSET || n < 3 * CHECKPOINT_WINDOW_ROWS || reader.windows >= 2,
 			  "%s: only %d windows", name, reader.windows);
 	list_destroy();
 }
@@ -327,21 +368,21 @@ test_whole_lists(void)
 	for (int crashes = 0; crashes <= 2; crashes += 2)
 	{
 		model_seed(3);
-		for (int by_key = 0; by_key < 2; by_key++)
+		for (ReadWay way = READ_BY_ID; way <= READ_KEYSET; way++)
 		{
-			check_whole("nothing", nothing, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("one", one, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("one page", page, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("two pages", pages, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("two by two", page, by_key, 2, crashes, &faithful);
-			check_whole("ties", small_ties, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("ties, capped", small_ties, by_key, PER_PAGE, crashes, &capped);
-			check_whole("ties, no total", small_ties, by_key, PER_PAGE, crashes, &no_total);
-			check_whole("NULLs", nulls, by_key, PER_PAGE, crashes, &faithful);
-			check_whole("many", many, by_key, PER_PAGE, crashes, &faithful);
+			check_whole("nothing", nothing, way, PER_PAGE, crashes, &faithful);
+			check_whole("one", one, way, PER_PAGE, crashes, &faithful);
+			check_whole("one page", page, way, PER_PAGE, crashes, &faithful);
+			check_whole("two pages", pages, way, PER_PAGE, crashes, &faithful);
+			check_whole("two by two", page, way, 2, crashes, &faithful);
+			check_whole("ties", small_ties, way, PER_PAGE, crashes, &faithful);
+			check_whole("ties, capped", small_ties, way, PER_PAGE, crashes, &capped);
+			check_whole("ties, no total", small_ties, way, PER_PAGE, crashes, &no_total);
+			check_whole("NULLs", nulls, way, PER_PAGE, crashes, &faithful);
+			check_whole("many", many, way, PER_PAGE, crashes, &faithful);
 		}
-		check_whole("huge tie", huge_tie, keyset, PER_PAGE, crashes, &faithful);
-		check_whole("nothing but a tie", only_tie, keyset, PER_PAGE, crashes, &faithful);
+		check_whole("huge tie", huge_tie, READ_KEYSET, PER_PAGE, crashes, &faithful);
+		check_whole("nothing but a tie", only_tie, READ_KEYSET, PER_PAGE, crashes, &faithful);
 	}
 }
 
@@ -365,7 +406,7 @@ test_windows_keep_offsets_low(void)
 		for (int i = 0; i < PER_PAGE; i++)
 			rows[i] = (ReadRow) KEY(psprintf(INT64_FORMAT, next - known + i), (next - known + i) / 3);
 		deepest = Max(deepest, offset);
-		if (!CHECK_INT(judge(checkpoint, (ReadPage) {offset, PER_PAGE, rows, true, -1}, keyset, doubt_end, &first),
+		if (!CHECK_INT(judge(checkpoint, (ReadPage) {offset, PER_PAGE, rows, true, -1}, READ_KEYSET, doubt_end, &first),
 					   READ_APPLY))
 			break;
 		next += PER_PAGE - known;
@@ -380,6 +421,7 @@ main(void)
 	test_empty_list();
 	test_overlap();
 	test_step_back_is_not_fooled();
+	test_newest();
 	test_ignored();
 	test_suspect();
 	test_unsound_key();

@@ -1,0 +1,320 @@
+/*-------------------------------------------------------------------------
+ *
+ * reconcile_prove.c
+ *		Whether the read of a reconcile proves anything.
+ *
+ * After a read the API is asked who the token is and what it may do, which products
+ * it may read, and how many records there are.  A read with a flaw ends the job; what
+ * the token may see is folded into a fingerprint, which the judgement compares with
+ * that of the last reconcile.
+ *
+ * IDENTIFICATION
+ *		src/reconcile_prove.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "json_hash.h"
+#include "page_owner.h"
+#include "reconcile.h"
+#include "session.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* Which products a token may read is asked again after this. */
+#define ACCESS_AGAIN	"10 minutes"
+
+static const PageLimits default_limits = {0};
+
+/* Something that the read is judged by. */
+typedef enum QuestionKind
+{
+	QUESTION_WHO,				/* the token's person in People */
+	QUESTION_WHO_HERE,			/* ... and in the entity's product, if it has one */
+	QUESTION_TOTAL,				/* how long the list is */
+	QUESTION_PRODUCT			/* whether a product may be read */
+} QuestionKind;
+
+typedef struct Question
+{
+	QuestionKind kind;
+	const char *target;
+	const char *api_version;
+	const char *product;
+} Question;
+
+static void
+add_question(Job *job, QuestionKind kind, const char *product, const char *target, const char *api_version)
+{
+	Question   *question = palloc(sizeof(Question));
+
+	question->kind = kind;
+	question->target = target;
+	question->product = product;
+	question->api_version = api_version;
+	job->reconcile->questions = lappend(job->reconcile->questions, question);
+}
+
+static const char *
+version_of(const Job *job, const char *product, const char *pinned)
+{
+	const char *wanted = org_api_version(job->org->name, product);
+
+	return wanted != NULL ? wanted : pinned;
+}
+
+/*
+ * add_products: unless that was asked just now, by another job of the run or by
+ * somebody.
+ */
+static void
+add_products(Job *job, MemoryContext context)
+{
+	static Statement select_products = {
+		"SELECT p.product, p.base_path, p.api_version FROM sync_engine.product p WHERE NOT EXISTS ("
+		"  SELECT 1 FROM sync_engine.product_access a WHERE (a.org, a.product) = ($1, p.product) "
+		"  AND a.checked_at > now() - interval '" ACCESS_AGAIN "') ORDER BY product",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(job->org->name)};
+	uint64		n = statement_run(&select_products, args, NULL);
+	char	  **texts = palloc(sizeof(char *) * Max(n, 1) * 3);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		for (int k = 0; k < 3; k++)
+			texts[i * 3 + k] = result_text(i, k + 1);
+	}
+	for (uint64 i = 0; i < n; i++)
+		add_question(job, QUESTION_PRODUCT, texts[i * 3], texts[i * 3 + 1],
+					 version_of(job, texts[i * 3], texts[i * 3 + 2]));
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * begin_questions: false if the read has a flaw already, and the job has ended.
+ */
+static bool
+begin_questions(Job *job)
+{
+	static Statement select_flaw = {
+		"SELECT flaw FROM sync_engine.job WHERE job_id = $1", 1, {INT8OID}
+	};
+	Datum		args[1] = {Int64GetDatum(job->claim.job_id)};
+	MemoryContext context = job->reconcile->context;
+	const Entity *entity = job->entity;
+	bool		in_people = strcmp(entity->product, "people") == 0;
+	Entity	   *people;
+	MemoryContext old;
+	const bool	durable = false;
+	char	   *flaw;
+
+	if (!session_begin("looking at what was read"))
+	{
+		job->over = true;
+		return false;
+	}
+	(void) statement_run(&select_flaw, args, NULL);
+	flaw = result_text(0, 1);
+	flaw = flaw ? MemoryContextStrdup(context, flaw) : NULL;
+	old = MemoryContextSwitchTo(context);
+	people = manifest_load_product("people");
+	if (people != NULL)
+		add_question(job, QUESTION_WHO, "people", psprintf("%s/me", people->path),
+					 version_of(job, "people", people->api_version));
+	if (!in_people)
+		add_question(job, QUESTION_WHO_HERE, entity->product, psprintf("%s/me", entity->base_path), NULL);
+	if (entity->parent == NULL && !entity->single)
+		add_question(job, QUESTION_TOTAL, entity->product, psprintf("%s?per_page=1", entity->path), NULL);
+	MemoryContextSwitchTo(old);
+	add_products(job, context);
+	session_commit(durable);
+	job->reconcile->unreadable = people == NULL;
+	if (flaw != NULL)
+		reconcile_give_up(job, flaw);
+	return flaw == NULL;
+}
+
+/*
+ * is_permission: whether an attribute of the token's person says what it may see.
+ */
+static bool
+is_permission(const char *name)
+{
+	return strstr(name, "permission") != NULL || strstr(name, "admin") != NULL || strstr(name, "access") != NULL ||
+		strncmp(name, "can_", 4) == 0;
+}
+
+static uint64
+hash_text(const char *text, uint64 seed)
+{
+	return hash_bytes_extended((const unsigned char *) text, strlen(text), seed);
+}
+
+/*
+ * fold_person: into the fingerprint, in whatever order its attributes come.
+ */
+static void
+fold_person(Reconcile *reconcile, const Question *question, const PageRecord *person)
+{
+	uint64		seed = hash_text(question->product, 1);
+
+	reconcile->digest ^= hash_text(person->id, seed);
+	for (int i = 0; i < person->n_fields; i++)
+	{
+		const PageField *field = &person->fields[i];
+
+		if (is_permission(field->name))
+			reconcile->digest ^= json_hash(&field->value, hash_text(field->name, seed));
+	}
+}
+
+/*
+ * store_access: for the other jobs of the run, and for people.
+ */
+static void
+store_access(Job *job, const char *product, bool accessible, const char *detail)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
+		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
+	};
+	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(product), BoolGetDatum(accessible),
+	CStringGetTextDatum(detail)};
+	const bool	may_end = false;
+	const bool	durable = false;
+
+	if (!reconcile_begin_step(job, "noting what the token may read", may_end, job->position))
+		return;
+	(void) statement_run(&upsert, args, NULL);
+	session_commit(durable);
+	job->unsaved_requests = 0;
+}
+
+void
+reconcile_answer_question(Job *job, const PageRequest *request)
+{
+	Reconcile  *reconcile = job->reconcile;
+	const Question *question = list_nth(reconcile->questions, reconcile->next_question - job->n_window);
+	const ParsedPage *page = NULL;
+	bool		is_known;
+
+	if (request->refusal == NULL)
+	{
+		const HttpResponse *response = http_response(request->transfer);
+
+		page = page_parse((char *) response->body, response->body_len, &default_limits);
+		if (page->problem == NULL && !page_owner_is_org(job, page))
+			return;
+	}
+	is_known = page != NULL && page->problem == NULL;
+	switch (question->kind)
+	{
+		case QUESTION_WHO:
+		case QUESTION_WHO_HERE:
+			if (is_known && page->n_records == 1 && page->records[0].id != NULL)
+				fold_person(reconcile, question, &page->records[0]);
+			else if (question->kind == QUESTION_WHO || !request->is_gone)
+				reconcile->unreadable = true;
+			break;
+		case QUESTION_TOTAL:
+			reconcile->total = is_known ? page->total_count : -1;
+			break;
+		case QUESTION_PRODUCT:
+			if (is_known || request->refusal != NULL)
+				store_access(job, question->product, is_known,
+							 is_known ? "the token can read it" : request->refusal);
+			break;
+	}
+	if (!job->over)
+		job_drop_first(job);
+}
+
+/*
+ * fold_access: which products the token may read.
+ */
+static void
+fold_access(Job *job)
+{
+	static Statement select_access = {
+		"SELECT string_agg(product, ' ' ORDER BY product) FROM sync_engine.product_access WHERE org = $1 AND accessible",
+		1, {TEXTOID}
+	};
+	Datum		args[1] = {CStringGetTextDatum(job->org->name)};
+	char	   *products;
+
+	(void) statement_run(&select_access, args, NULL);
+	products = result_text(0, 1);
+	job->reconcile->digest ^= hash_text(products ? products : "", 2);
+}
+
+/*
+ * conclude: all questions are answered.
+ */
+static void
+conclude(Job *job)
+{
+	Reconcile  *reconcile = job->reconcile;
+	bool		is_list = job->entity->parent == NULL && !job->entity->single;
+	bool		is_first = reconcile->phase == RECONCILE_PROVE;
+	const char *fingerprint = NULL;
+	const bool	may_end = false;
+	const bool	durable = false;
+
+	if (is_list && reconcile->total < 0)
+	{
+		reconcile_give_up(job, "the API does not count its list");
+		return;
+	}
+	if (!session_begin("folding what the token may see"))
+	{
+		job->over = true;
+		return;
+	}
+	fold_access(job);
+	session_commit(durable);
+	if (!reconcile->unreadable)
+		fingerprint = MemoryContextStrdup(job->context, psprintf(UINT64_FORMAT, reconcile->digest));
+	if (is_first)
+	{
+		reconcile->fingerprint = fingerprint;
+		job->claim.expected = is_list ? reconcile->total : -1;
+		reconcile_move_on(job, RECONCILE_JUDGE);
+		return;
+	}
+	if (!reconcile->approval && (fingerprint == NULL || reconcile->fingerprint == NULL ||
+								 strcmp(fingerprint, reconcile->fingerprint) != 0))
+	{
+		reconcile_finish(job, "held", "what the token may see has changed meanwhile");
+		return;
+	}
+
+	/* all that the second read has shown was struck as it came */
+	if (!reconcile_begin_step(job, "confirming candidates", may_end, reconcile_position(job, RECONCILE_APPLY)))
+		return;
+	delete_batch_confirm_rest(reconcile->batch, "a second complete read did not show it either");
+	session_commit(durable);
+	reconcile_enter(job, RECONCILE_APPLY);
+}
+
+void
+reconcile_plan_questions(Job *job, int limit)
+{
+	Reconcile  *reconcile = job->reconcile;
+
+	if (reconcile->questions == NIL && !begin_questions(job))
+		return;
+	while (job->n_window < limit && reconcile->next_question < list_length(reconcile->questions))
+	{
+		const Question *question = list_nth(reconcile->questions, reconcile->next_question++);
+
+		reconcile_ask(job, question->target, NULL, question->api_version);
+	}
+	if (job->n_window == 0)
+		conclude(job);
+}
