@@ -218,19 +218,19 @@ are_equal_to_oracle('complete after it was dropped', 'Email');
 is(sql('SELECT count(*) FROM pco.email'), $emails, 'its view is back');
 is(sql(q{SELECT rows FROM sync_status WHERE entity = 'Email'}), $emails, 'sync_status counts its rows from nought');
 
-# Slow enough that the table is dropped in the middle.
-$simulator->post('latency', ms => 100);
+# One page does not come before the table is dropped.
+$simulator->post('fault', path => '/people/v2/emails', contains => 'offset=7920', kind => 'hang', count => 0);
 my $interrupted = sql(q{SELECT sync_start('org1', ARRAY['Email'], 'full')});
 wait_for(
 	sub {
-		sql("SELECT percent BETWEEN 20 AND 80 AND in_flight <= 32 AND requests >= in_flight AND status = 'running'
+		sql("SELECT fetched = 7921 AND percent BETWEEN 20 AND 80 AND in_flight <= 32 AND requests >= in_flight AND status = 'running'
 			FROM sync_progress WHERE (run_id, entity) = ($interrupted, 'Email')") eq 't';
 	},
 	60,
 	'sync_progress shows the run half way');
 my $fetched = sql("SELECT fetched FROM sync_jobs WHERE run_id = $interrupted");
 sql('DROP TABLE pco_people.email CASCADE');
-$simulator->post('latency', ms => 0);
+$simulator->post('fault/clear');
 is(sql("SELECT sync_wait($interrupted, '60s')"), 'succeeded', 'a run whose table is dropped goes on');
 are_equal_to_oracle('complete after it was dropped in the middle', 'Email');
 is( sql("SELECT inserted = fetched - unchanged AND fetched BETWEEN $emails + $fetched AND 2 * $emails
