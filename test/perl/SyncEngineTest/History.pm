@@ -652,8 +652,8 @@ sub has_ended
 	return $self->sql("SELECT finished_at IS NOT NULL FROM sync_runs WHERE run_id = $run") eq 't';
 }
 
-# wait_until_idle: all that was asked for has ended, by itself.  An audit that the
-# engine has put off to a later time is not waited for.
+# wait_until_idle: all that was asked for has ended, by itself.  What the engine has
+# put off to a later time is not waited for.
 sub wait_until_idle
 {
 	my ($self) = @_;
@@ -661,8 +661,8 @@ sub wait_until_idle
 
 	while (1)
 	{
-		my $run = $self->sql("SELECT min(run_id) FROM sync_runs WHERE org = '$self->{org}' AND finished_at IS NULL
-			AND (kind <> 'audit' OR status <> 'queued')");
+		my $run = $self->sql("SELECT min(run_id) FROM sync_engine.run WHERE org = '$self->{org}' AND finished_at IS NULL
+			AND (status <> 'queued' OR not_before <= now())");
 
 		return if $run eq '';
 		$self->sql("SELECT sync_wait($run, '10 s')");
