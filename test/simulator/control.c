@@ -286,6 +286,16 @@ do_rate(sim_request *request)
 }
 
 /*
+ * do_clock: POST /_sim/clock
+ */
+static const char *
+do_clock(sim_request *request)
+{
+	stamp_set_api_clock(request_number(request, "ahead", 0) * USECS_PER_SEC);
+	return NULL;
+}
+
+/*
  * do_down: POST /_sim/down
  */
 static const char *
@@ -349,7 +359,7 @@ control_answer(sim_request *request)
 		{"ignore", true, do_ignore}, {"hide_meta", true, do_hide_meta},
 		{"disagree", true, do_disagree}, {"documentation", true, do_documentation},
 		{"permission", true, do_permission}, {"latency", true, do_latency},
-		{"rate", true, do_rate}, {"down", true, do_down}, {"stats", false, do_stats},
+		{"rate", true, do_rate}, {"clock", true, do_clock}, {"down", true, do_down}, {"stats", false, do_stats},
 		{"stats/reset", true, do_stats_reset}, {"log", false, do_log},
 		{"oracle", false, control_oracle}, {"oracle/columns", false, control_columns},
 		{"oracle/digest", false, control_digest}, {"record", false, control_record},

@@ -40,7 +40,7 @@ read_at(const sim_request *request, int64_t *at)
 	const char *text = request_param(request, "at");
 	int64_t		last;
 
-	*at = stamp_now();
+	*at = stamp_api_now();
 	return text == NULL || strcmp(text, "now") == 0 || stamp_parse(text, "UTC", at, &last);
 }
 

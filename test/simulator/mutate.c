@@ -319,11 +319,14 @@ mutate_once(sim_table *table, const sim_mutation *mutation, int64_t at, sim_rows
 	}
 	if (strcmp(mutation->op, "restore") == 0)
 	{
+		uint64_t	id;
+
 		row = mutation->id ? table_find(table, mutation->id) : last_deleted(table);
 		if (row == NULL || !row->deleted || row->merged)
 			return "no deleted row";
+		id = row->id;			/* what goes along may make the row anew */
 		restore_batch(table->org, row->batch);
-		rows_add(affected, table_find(table, row->id));
+		rows_add(affected, table_find(table, id));
 		return NULL;
 	}
 	row = mutation->id ? table_find_live(table, mutation->id) : choose_row(table, affected);

@@ -88,7 +88,7 @@ paging_plan_changes(sim_table *table, uint64_t every, uint64_t inserts,
 static void
 apply(sim_table *table, const char *op, uint64_t count)
 {
-	sim_mutation mutation = {.op = op, .count = count, .stamp = true, .at = stamp_now()};
+	sim_mutation mutation = {.op = op, .count = count, .stamp = true, .at = stamp_api_now()};
 	sim_rows	affected = {0};
 
 	mutate_apply(table, &mutation, &affected);

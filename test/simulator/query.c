@@ -128,7 +128,7 @@ add_filter(sim_query *query, const cat_filter *filter, const char *time)
 			break;
 		case FILTER_SINCE:
 			if (time == NULL || !stamp_parse(time, query->table->org->zone, &first, &last))
-				first = stamp_now() - filter->seconds * USECS_PER_SEC;
+				first = stamp_api_now() - filter->seconds * USECS_PER_SEC;
 			added = conditions_add(&query->conditions, CONDITION_RANGE, column);
 			added->first = first;
 			added->last = INT64_MAX;

@@ -310,7 +310,11 @@ put_headers(sim_request *request)
 {
 	sim_reply  *reply = &request->reply;
 	uint64_t	id = hash_mix(request->sequence);
+	sim_buf		date = {0};
 
+	stamp_http(&date, stamp_api_now());
+	reply_header(reply, "Date", "%s", date.data);
+	buf_free(&date);
 	reply_header(reply, "X-PCO-API-Request-Rate-Limit", "%llu",
 				 (unsigned long long) request->rate.limit);
 	reply_header(reply, "X-PCO-API-Request-Rate-Period",

@@ -21,6 +21,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* How far the API's clock is ahead of the real one. */
+static int64_t api_ahead;
+
 /*
  * stamp_now returns the wall clock in microseconds since 1970.
  */
@@ -31,6 +34,25 @@ stamp_now(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t) ts.tv_sec * USECS_PER_SEC + ts.tv_nsec / 1000;
+}
+
+/*
+ * stamp_api_now returns what the API takes for the time: it stamps changes with
+ * it, and replies.
+ */
+int64_t
+stamp_api_now(void)
+{
+	return stamp_now() + api_ahead;
+}
+
+/*
+ * stamp_set_api_clock sets how far the API's clock is ahead of the real one.
+ */
+void
+stamp_set_api_clock(int64_t ahead)
+{
+	api_ahead = ahead;
 }
 
 /*
@@ -183,6 +205,22 @@ stamp_iso_fraction(sim_buf *buf, int64_t stamp)
 
 	buf_add(buf, text, (size_t) (end - text));
 	buf_printf(buf, ".%06dZ", (int) fraction);
+}
+
+/*
+ * stamp_http appends Wed, 01 May 2024 08:15:09 GMT, the form of the Date header.
+ */
+void
+stamp_http(sim_buf *buf, int64_t stamp)
+{
+	time_t		seconds = (time_t) floor_div(stamp, USECS_PER_SEC);
+	struct tm	tm;
+	char		text[32];
+	size_t		length;
+
+	gmtime_r(&seconds, &tm);
+	length = strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	buf_add(buf, text, length);
 }
 
 /*

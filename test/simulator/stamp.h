@@ -20,10 +20,13 @@
 #define STAMP_NULL INT64_MIN
 
 extern int64_t stamp_now(void);
+extern int64_t stamp_api_now(void);
+extern void stamp_set_api_clock(int64_t ahead);
 extern int64_t stamp_monotonic(void);
 extern int64_t stamp_of_year(int year);
 extern void stamp_iso(sim_buf *buf, int64_t stamp);
 extern void stamp_iso_fraction(sim_buf *buf, int64_t stamp);
+extern void stamp_http(sim_buf *buf, int64_t stamp);
 extern void stamp_copy(sim_buf *buf, int64_t stamp);
 extern bool stamp_parse(const char *text, const char *zone,
 						int64_t *first, int64_t *last);
