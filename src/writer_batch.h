@@ -89,6 +89,7 @@ extern void writer_lay_over_stored(const Batch *batch, Pending *pending,
 /* Counts the live rows of a table that was there before the extension. */
 extern void writer_count_rows_once(const char *org, const Entity *entity);
 
+
 /* Takes records that are shown from all batches that would delete them. */
 extern void writer_strike(const Writer *writer, const WriteItem *items, int n);
 

@@ -10,7 +10,7 @@ use SyncEngineTest;
 use SyncEngineTest::History;
 
 my $seed = $ENV{SYNC_ENGINE_SEED};
-my @seeds = defined $seed ? $seed : 1 .. $ENV{SYNC_ENGINE_SEEDS} // 12;
+my @seeds = defined $seed ? $seed : 1 .. $ENV{SYNC_ENGINE_SEEDS} // 8;
 
 are_survived(\@seeds, modes => [qw(auto delta full reconcile reconcile)], workers => @seeds > 1 ? 2 : 1, show => defined $seed);
 
