@@ -209,10 +209,11 @@ lane_send_requests(void)
 			bool		has_turn = pass == 0 ? job->lane_org->under_way == 0 :
 				of_share || list_length(lane.orgs) > 1;
 
-			if (!job->over && has_turn && send_some(job, &load, of_share, pass == 0 ? 1 : INT_MAX) && of_share)
+			if (job->over || !has_turn)
+				continue;
+			if (send_some(job, &load, of_share, pass == 0 ? 1 : INT_MAX) && of_share)
 				lane.first = place + 1;
-			if (!job->over)
-				wake_at = Min(wake_at, job->wake_at);
+			wake_at = Min(wake_at, job->wake_at);
 		}
 	}
 	return wake_at;
