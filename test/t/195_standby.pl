@@ -13,10 +13,7 @@ my $soon_s = 60;
 my $people = 2000;
 my @entities = qw(Person Email PhoneNumber Address Household Campus Tab FieldDefinition);
 
-# So many requests in 20 s, so that a run takes some seconds and has a middle.
-my $rate_limit = 250;
-
-my $simulator = start_simulator(people => $people, rate_limit => $rate_limit);
+my $simulator = start_simulator(people => $people, rate_limit => 0);
 my $node = new_cluster(init => { allows_streaming => 1 });
 connect_org($node, $simulator, 'org1');
 
@@ -26,6 +23,15 @@ $standby->init_from_backup($node, 'base', has_streaming => 1);
 # the test library's own copying does not keep modes
 chmod 0600, $standby->data_dir . '/sync_engine.key' or die $!;
 $standby->start;
+
+# start_with_a_middle: a run that gets no further than half of the people.
+sub start_with_a_middle
+{
+	my ($on) = @_;
+
+	$simulator->post('fault', path => '/people/v2/people', contains => 'offset=990', kind => 'hang', count => 0);
+	return start_sync($on, 'org1', \@entities);
+}
 
 # is_in_the_middle: test that much is fetched, and much is not.
 sub is_in_the_middle
@@ -78,7 +84,7 @@ sub ends_by_itself
 # ---- the primary is lost --------------------------------------------------
 
 my $name = 'promoted';
-my $run = start_sync($node, 'org1', \@entities);
+my $run = start_with_a_middle($node);
 is_in_the_middle($node, $run, $name);
 $node->stop('immediate');
 
@@ -107,7 +113,7 @@ for my $mode (qw(fast immediate))
 {
 	$name = "stopped ($mode)";
 	safe_psql($standby, 'DROP SCHEMA pco_people, pco CASCADE');
-	$run = start_sync($standby, 'org1', \@entities);
+	$run = start_with_a_middle($standby);
 	is_in_the_middle($standby, $run, $name);
 	$standby->stop($mode);
 	hold_back();
