@@ -13,10 +13,11 @@ my $orgs = 20;
 my @entities = qw(Person Email Household HouseholdMembership);
 my $list = join ', ', map { "'$_'" } @entities;
 
-# A small budget in a short time, so that each org spends more than one.
+# A small budget in a short time, so that each org spends more than one; not so short
+# that a busy machine is mistaken for a throng of requests (a fiftieth of it is the margin).
 my $limit = 40;
 
-my $simulator = start_simulator(people => 150, orgs => $orgs, rate_limit => $limit, rate_period => 5);
+my $simulator = start_simulator(people => 150, orgs => $orgs, rate_limit => $limit, rate_period => 10);
 my $node = new_cluster(
 	conf => {
 		'sync_engine.max_workers' => 1,
