@@ -66,6 +66,7 @@ typedef struct LaneOrg
 	int			weight;
 	int			n_jobs;
 	int			under_way;		/* requests sent and not applied yet */
+	bool		has_sent;		/* a request, ever */
 	int64		buffered;		/* bytes that these hold, or will */
 } LaneOrg;
 

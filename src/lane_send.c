@@ -169,6 +169,7 @@ send_some(Job *job, Load *load, bool of_share, int most)
 	allowed.requests = before;
 	(void) lane_run_step(send_step, job, &allowed, &activity_sync_page);
 	sent = before - allowed.requests;
+	job->lane_org->has_sent = job->lane_org->has_sent || sent > 0;
 	job->lane_org->under_way += sent;
 	job->lane_org->buffered += sent * page_bytes(job);
 	load->under_way += sent;
@@ -179,11 +180,14 @@ send_some(Job *job, Load *load, bool of_share, int most)
 void
 lane_send_first(Job *job)
 {
-	Load		load = weigh();
-	Allowance	allowed = allowance(job, &load, true);
+	Load		load;
+	const bool	of_share = true;
 
-	allowed.requests = Min(allowed.requests, 1);
-	(void) lane_run_step(send_step, job, &allowed, &activity_sync_page);
+	/* a second job of the org would take the place of another org, whose first one begins next */
+	if (job->lane_org->has_sent)
+		return;
+	load = weigh();
+	(void) send_some(job, &load, of_share, 1);
 }
 
 GovTime
@@ -194,24 +198,24 @@ lane_send_requests(void)
 	int			first = lane.first;
 
 	/*
-	 * First who has nothing under way, or an org would wait for all jobs of the
-	 * others; then of the shares, then of what is left.  The next time who comes
-	 * after those that could.
+	 * First who has never sent any, then who has nothing under way, or an org would
+	 * wait for all jobs of the others; then of the shares, then of what is left.  The
+	 * next time who comes after those that could.
 	 */
-	for (int pass = 0; pass < 3; pass++)
+	for (int pass = 0; pass < 4; pass++)
 	{
-		bool		of_share = pass < 2;
+		bool		of_share = pass < 3;
 
 		for (int i = 0; i < lane.n_jobs; i++)
 		{
 			int			place = (first + i) % lane.n_jobs;
 			Job		   *job = lane.jobs[place];
-			bool		has_turn = pass == 0 ? job->lane_org->under_way == 0 :
-				of_share || list_length(lane.orgs) > 1;
+			bool		has_turn = pass == 0 ? !job->lane_org->has_sent :
+				pass == 1 ? job->lane_org->under_way == 0 : of_share || list_length(lane.orgs) > 1;
 
 			if (job->over || !has_turn)
 				continue;
-			if (send_some(job, &load, of_share, pass == 0 ? 1 : INT_MAX) && of_share)
+			if (send_some(job, &load, of_share, pass < 2 ? 1 : INT_MAX) && of_share)
 				lane.first = place + 1;
 			wake_at = Min(wake_at, job->wake_at);
 		}
