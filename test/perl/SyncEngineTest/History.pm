@@ -134,7 +134,7 @@ sub start_worker
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0)
 	{
-		# What the helpers say belongs to the history, not to the test.
+		# What the test library says belongs to the history, not to the test.
 		my $said = '';
 		local $SIG{PIPE} = 'IGNORE';
 		Test::More->builder->$_(\$said) for qw(output failure_output todo_output);
