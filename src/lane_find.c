@@ -86,7 +86,11 @@ start_jobs(List *claimed)
 			lane.look_for_work = true;
 		}
 		else
+		{
 			lane_send_first(lane.jobs[lane.n_jobs - 1]);
+			/* what the budget admits goes now, not when all jobs have begun */
+			http_drive(lane.client);
+		}
 	}
 }
 
