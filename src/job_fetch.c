@@ -180,7 +180,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 	GovernorRequest governed = {
 		.deep_offset = request->offset > DEEP_OFFSET,
 		.max_in_flight = guc_max_requests_per_org,
-		.share_percent = job->claim.audit ? AUDIT_SHARE * Max(job->org->rate_share, 1) / 100 : job->org->rate_share,
+		.share_percent = job->claim.audit ? Max(AUDIT_SHARE * job->org->rate_share / 100, 1) : job->org->rate_share,
 	};
 	HttpRequest http = {
 		.method = HTTP_GET,

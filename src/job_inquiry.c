@@ -47,18 +47,7 @@ ask_access(Job *job)
 static InquiryResult
 store_access(Job *job, const HttpResponse *response, const Failure *failure)
 {
-	static Statement upsert_access = {
-		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
-		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
-	};
-	Datum		args[4];
-
-	args[0] = CStringGetTextDatum(job->org->name);
-	args[1] = CStringGetTextDatum(job->claim.product);
-	args[2] = BoolGetDatum(failure == NULL);
-	args[3] = CStringGetTextDatum(failure == NULL ? "the token can read it" : failure->message);
-	(void) statement_run(&upsert_access, args, NULL);
+	org_note_access(job->org->name, job->claim.product, failure == NULL ? NULL : failure->message);
 	return INQUIRY_DONE;
 }
 

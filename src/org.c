@@ -374,3 +374,17 @@ org_check_api_versions(const char *name)
 					result_text(0, 2) ? result_text(0, 2) : ""),
 			 errhint("Versions are dates, as in {\"people\": \"2025-11-10\"}.")));
 }
+
+void
+org_note_access(const char *org, const char *product, const char *refusal)
+{
+	static Statement upsert = {
+		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
+		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
+	};
+	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(product), BoolGetDatum(refusal == NULL),
+	CStringGetTextDatum(refusal == NULL ? "the token can read it" : refusal)};
+
+	(void) statement_run(&upsert, args, NULL);
+}

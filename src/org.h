@@ -72,4 +72,7 @@ extern char *org_api_version(const char *name, const char *product);
 /* Raises an error if the versions in the org's options make no sense. */
 extern void org_check_api_versions(const char *name);
 
+/* Whether the token may read a product; refusal: why not, or NULL.  Within a transaction. */
+extern void org_note_access(const char *org, const char *product, const char *refusal);
+
 #endif							/* SYNC_ENGINE_ORG_H */

@@ -26,7 +26,6 @@
 #include "session.h"
 #include "shmem.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -149,19 +148,6 @@ load_some(Job *job)
 }
 
 /*
- * follow_index: the primary key is in the order that we want; see walk.c.
- */
-static void
-follow_index(void)
-{
-	static const char *const others[] = {"enable_sort", "enable_seqscan", "enable_bitmapscan"};
-
-	for (int i = 0; i < lengthof(others); i++)
-		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
-								 true, 0, false);
-}
-
-/*
  * next_rows: ($1 org, $2 last id, $3 job's start) → id, live, older than the read.
  */
 static uint64
@@ -175,7 +161,7 @@ next_rows(Job *job, Datum started_at)
 							   "ORDER BY org, id LIMIT %d",
 							   quote_qualified_identifier(job->entity->schema_name, job->entity->table_name), ROWS_AT_ONCE);
 
-	follow_index();
+	session_follow_index();
 	session_become_table_owner();
 	(void) SPI_execute_with_args(sql, lengthof(types), types, args, NULL, read_only, 0);
 	MemoryContextSwitchTo(context);

@@ -177,21 +177,14 @@ fold_person(Reconcile *reconcile, const Question *question, const PageRecord *pe
  * store_access: for the other jobs of the run, and for people.
  */
 static void
-store_access(Job *job, const char *product, bool accessible, const char *detail)
+store_access(Job *job, const char *product, const char *refusal)
 {
-	static Statement upsert = {
-		"INSERT INTO sync_engine.product_access (org, product, accessible, detail) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product) DO UPDATE SET accessible = $3, detail = $4, checked_at = now()",
-		4, {TEXTOID, TEXTOID, BOOLOID, TEXTOID}
-	};
-	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(product), BoolGetDatum(accessible),
-	CStringGetTextDatum(detail)};
 	const bool	may_end = false;
 	const bool	durable = false;
 
 	if (!reconcile_begin_step(job, "noting what the token may read", may_end, job->position))
 		return;
-	(void) statement_run(&upsert, args, NULL);
+	org_note_access(job->org->name, product, refusal);
 	session_commit(durable);
 	job->unsaved_requests = 0;
 }
@@ -227,8 +220,7 @@ reconcile_answer_question(Job *job, const PageRequest *request)
 			break;
 		case QUESTION_PRODUCT:
 			if (is_known || request->refusal != NULL)
-				store_access(job, question->product, is_known,
-							 is_known ? "the token can read it" : request->refusal);
+				store_access(job, question->product, is_known ? NULL : request->refusal);
 			break;
 	}
 	if (!job->over)

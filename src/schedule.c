@@ -152,36 +152,49 @@ schedule_follow(void)
 	cron_jobs_follow(texts, &owner, get_database_name(MyDatabaseId), NULL);
 }
 
-void
-schedule_try_to_follow(void)
+ErrorData *
+schedule_attempt(void (*act) (void *), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner resource_owner = CurrentResourceOwner;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		schedule_follow();
+		act(arg);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+static void
+follow(void *arg)
+{
+	schedule_follow();
+}
+
+void
+schedule_try_to_follow(void)
+{
+	ErrorData  *error = schedule_attempt(follow, NULL);
+
+	if (error != NULL)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("the jobs of pg_cron could not be changed: %s", error->message),
 				 errhint("Call sync_engine.cron_renew() when it can be done.")));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = resource_owner;
 }

@@ -47,6 +47,12 @@ extern void schedule_follow(void);
 /* The same, for those who have something else to do: what fails is a WARNING. */
 extern void schedule_try_to_follow(void);
 
+/*
+ * Does it in a subtransaction; the error that it raised and that was rolled back, or
+ * NULL.  Somebody's cancel is raised again.
+ */
+extern ErrorData *schedule_attempt(void (*act) (void *), void *arg);
+
 /* Asks for the runs of all schedules with that cron text; how many. */
 extern int64 schedule_tick(const char *cron);
 

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "queue.h"
@@ -23,7 +22,6 @@
 #include "session.h"
 #include "sql_args.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 /* So many failures in a row are bad luck. */
@@ -191,42 +189,35 @@ note_error(int64 id, const char *error)
 	(void) statement_run(&note, args, NULL);
 }
 
+/* A schedule whose turn it is. */
+typedef struct Tick
+{
+	int64		id;
+	const CronText *cron;
+	int64		now;
+	bool		started;		/* a run */
+} Tick;
+
+static void
+tick(void *arg)
+{
+	Tick	   *one = arg;
+
+	one->started = tick_one(one->id, one->cron, one->now);
+}
+
 /*
  * try_one: an error is the schedule's alone; it is noted there.
  */
 static bool
 try_one(int64 id, const CronText *cron, int64 now)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool started = false;
+	Tick		one = {.id = id,.cron = cron,.now = now};
+	ErrorData  *error = schedule_attempt(tick, &one);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		started = tick_one(id, cron, now);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		started = false;
+	if (error != NULL)
 		note_error(id, error->message);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return started;
+	return error == NULL && one.started;
 }
 
 int64

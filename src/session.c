@@ -420,6 +420,16 @@ session_recover(MemoryContext context)
 }
 
 void
+session_follow_index(void)
+{
+	static const char *const others[] = {"enable_sort", "enable_seqscan", "enable_bitmapscan"};
+
+	for (int i = 0; i < lengthof(others); i++)
+		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
+}
+
+void
 session_become_table_owner(void)
 {
 	become(session_table_owner());

@@ -96,6 +96,12 @@ extern ErrorData *session_recover(MemoryContext context);
 /* Gives the transaction its time anew, after a part of it took all and was given up. */
 extern void session_renew_timeout(void);
 
+/*
+ * Until the transaction ends rows come in the order of an index that has it.  A table
+ * that has just been filled has no statistics, and the planner would sort all of it.
+ */
+extern void session_follow_index(void);
+
 /* Switches the identity, between begin and commit. */
 extern void session_become_table_owner(void);
 extern void session_become_extension_owner(void);

@@ -14,7 +14,6 @@
 #include "lib/stringinfo.h"
 #include "session.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "walk.h"
 
@@ -137,21 +136,6 @@ make_parent(const Walk *walk, uint64 row)
 }
 
 /*
- * follow_index: the parents' primary key is in the order we want.  A table
- * that has just been filled has no statistics, and the planner would sort all of
- * it for each list.  Ends with the transaction.
- */
-static void
-follow_index(void)
-{
-	static const char *const others[] = {"enable_sort", "enable_seqscan", "enable_bitmapscan"};
-
-	for (int i = 0; i < lengthof(others); i++)
-		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
-								 true, 0, false);
-}
-
-/*
  * list_parents: the next ones behind the last, itself excluded unless it is
  * where a former lane stopped.
  */
@@ -169,7 +153,7 @@ list_parents(Walk *walk)
 
 	if (!session_begin("listing the parents of a walk"))
 		return false;
-	follow_index();
+	session_follow_index();
 	args[0] = CStringGetTextDatum(walk->org);
 	args[1] = walk->last ? CStringGetTextDatum(walk->last) : (Datum) 0;
 	args[2] = CStringGetTextDatum(walk->entity->product);
