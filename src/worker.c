@@ -197,18 +197,13 @@ measure(GovTime waited)
 }
 
 /*
- * show_activity: for pg_stat_activity, now and then.
+ * show_activity: for pg_stat_activity, in place of the transaction that was last.
  */
 static void
 show_activity(void)
 {
-	static TimestampTz shown_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
 	StringInfoData text;
 
-	if (!TimestampDifferenceExceeds(shown_at, now, PROGRESS_MS))
-		return;
-	shown_at = now;
 	initStringInfo(&text);
 	appendStringInfo(&text, "%d jobs of %d organisations", lane.n_jobs, list_length(lane.orgs));
 	for (int i = 0; i < Min(lane.n_jobs, SHOWN_JOBS); i++)

@@ -85,8 +85,9 @@ $simulator->post('latency', ms => 300);
 my $run = start_sync($node, 'org1', ['Person']);
 wait_for(sub { value("SELECT eta > '0 s' AND records_per_second > 0 FROM sync_progress WHERE run_id = $run") eq 't' },
 	$soon_s, "$name: the time that is left is estimated");
-like(value(q{SELECT query FROM pg_stat_activity WHERE backend_type = 'sync_engine lane'}),
-	qr/^1 jobs of 1 organisations: org1 people\.Person$/, "$name: pg_stat_activity shows what its lane does");
+# Between the steps of its jobs, each of which shows itself.
+wait_for(sub { value(q{SELECT query FROM pg_stat_activity WHERE backend_type = 'sync_engine lane'}) eq '1 jobs of 1 organisations: org1 people.Person' },
+	$soon_s, "$name: pg_stat_activity shows what its lane does");
 like(value(q{SELECT reason FROM sync_explain('org1') WHERE entity = 'Person'}), qr/^is being read|^waits: /, "$name: it is explained");
 like(value(q{SELECT until > now() FROM sync_explain('org1') WHERE entity = 'Person'}), qr/^t?$/, "$name: with the time when it ends");
 $simulator->post('latency', ms => 0);
