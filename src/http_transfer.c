@@ -31,7 +31,7 @@
 #define BODY_FIRST_SIZE		(16 * 1024)
 
 /* Larger buffers are freed rather than kept for the next request. */
-#define BODY_KEEP_SIZE		(1024 * 1024)
+#define BODY_KEEP_SIZE		(256 * 1024)
 
 /* Sets an option of "easy" unless an earlier one has failed, see "code". */
 #define SET(option, value) \
