@@ -554,7 +554,7 @@ sub launcher_pid
 
 =item kill_lane_of($node, $run, $entity, $name)
 
-Kill the lane that works on the run's job for the entity, and wait until all
+Kill the lane that works on the run's job for the entity, as soon as one does, and wait until all
 sessions have ended with it.  Returns when it was killed, in seconds.
 
 =cut
@@ -563,7 +563,11 @@ sub kill_lane_of
 {
 	my ($node, $run, $entity, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $lane = safe_psql($node, "SELECT lane_pid FROM sync_progress WHERE run_id = $run AND entity = '$entity'");
+	# after a crash it may not have one again yet
+	my $lane = wait_for(
+		sub { psql_if_up($node, "SELECT lane_pid FROM sync_progress WHERE run_id = $run AND entity = '$entity'") },
+		$patience_s,
+		"$name is at work");
 	my $killed_at = Time::HiRes::time();
 
 	is(kill(KILL => $lane), 1, "$name is killed");

@@ -98,6 +98,18 @@ is(sql('SELECT count(*) FROM sync_engine.delete_batch'), 1, 'but proposed once')
 $sim->post('mutate', org => 'org1', entity => 'Person', op => 'restore', id => $people[5]);
 is(record('Person', $people[5]), 'unchanged', 'when the API has it again it is none');
 
+$sim->post('mutate', org => 'org1', entity => 'Person', op => 'delete', id => $people[5]);
+is(record('Person', $people[5]), 'candidate', 'gone once more');
+my $batch = sql(q{SELECT max(batch) FROM sync_deletes WHERE status = 'held'});
+is(sql("SELECT sync_deletes_approve($batch)"), 1, 'somebody approves');
+is(live($people[5]), '', 'and the row is deleted');
+rows_are_counted('an approved record');
+is(sql("SELECT sync_deletes_undo($batch)"), 1, 'that can be undone');
+is(live($people[5]), 't', 'with the row as it was');
+rows_are_counted('a record that was undone');
+$sim->post('mutate', org => 'org1', entity => 'Person', op => 'restore', id => $people[5]);
+like(record('Person', $people[5]), qr/^(unchanged|updated)$/, 'and the API has it again');
+
 my ($status, $out, $notice) = $node->psql('sync', q{SELECT sync_record('org1', 'Person', '987654321')});
 is($out, 'unchanged', 'what neither side has is no candidate');
 like($notice, qr/NOTICE:  the API does not have people\.Person "987654321", and no row of it is stored/, 'which is said');
