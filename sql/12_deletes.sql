@@ -22,7 +22,6 @@ CREATE TABLE sync_engine.delete_batch (
 	stored bigint,							-- live rows when it was made
 	seen bigint,							-- ids that the API listed
 	read_at timestamptz NOT NULL,			-- no row that was written since is deleted
-	fingerprint text,						-- of the token that read; NULL = unknown
 	candidates bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
 	watched boolean NOT NULL DEFAULT true,	-- pages that show its candidates strike them
@@ -67,15 +66,14 @@ CREATE TABLE sync_engine.seen_page (
 ALTER TABLE sync_engine.seen_page ALTER COLUMN ids SET STORAGE MAIN;
 COMMENT ON TABLE sync_engine.seen_page IS 'Ids that reconciles under way have seen, a row for each page';
 
-CREATE TABLE sync_engine.token_fingerprint (
+CREATE TABLE sync_engine.token_rights (
 	org text NOT NULL,
 	product text NOT NULL,
-	entity text NOT NULL,
-	fingerprint text NOT NULL,
-	read_at timestamptz NOT NULL DEFAULT now(),
-	PRIMARY KEY (org, product, entity)
+	rights text NOT NULL,					-- a digest; 'unknown' = it could not be read
+	noted_at timestamptz NOT NULL DEFAULT now(),	-- when somebody read everything with them last
+	PRIMARY KEY (org, product, rights)
 );
-COMMENT ON TABLE sync_engine.token_fingerprint IS 'What the token might see when the entity was last reconciled, as a digest; a change of it looks like deletes';
+COMMENT ON TABLE sync_engine.token_rights IS 'What the token might see whenever everything was read; a change of it looks like deletes';
 
 -- reconcile_ended: the seen ids go with the job, however it ends; a batch that
 -- nobody works on any more waits for people.
@@ -102,4 +100,4 @@ EXECUTE FUNCTION sync_engine.reconcile_ended();
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.delete_batch', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.delete_batch_batch_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.delete_candidate', '');
-SELECT pg_catalog.pg_extension_config_dump('sync_engine.token_fingerprint', '');
+SELECT pg_catalog.pg_extension_config_dump('sync_engine.token_rights', '');

@@ -17,7 +17,7 @@ GRANT USAGE ON SCHEMA sync_engine TO pg_monitor;
 GRANT SELECT ON sync_engine.org, sync_engine.run, sync_engine.job, sync_engine.job_dependency,
 	sync_engine.cancel_request, sync_engine.pause,
 	sync_engine.activity, sync_engine.sync_state, sync_engine.product_access, sync_engine.schema_change,
-	sync_engine.walk_ledger, sync_engine.person_merge, sync_engine.token_fingerprint, sync_engine.seen_page, sync_engine.delete_batch, sync_engine.manifest_product, sync_engine.manifest_entity, sync_engine.manifest_attribute,
+	sync_engine.walk_ledger, sync_engine.person_merge, sync_engine.token_rights, sync_engine.seen_page, sync_engine.delete_batch, sync_engine.manifest_product, sync_engine.manifest_entity, sync_engine.manifest_attribute,
 	sync_engine.manifest_relationship, sync_engine.manifest_edge TO pg_monitor;
 GRANT EXECUTE ON FUNCTION sync_engine.living_person(text, text), sync_engine.person_is_live(text, text),
 	@extschema@.sync_living_id(text, text) TO pg_monitor;

@@ -65,7 +65,7 @@ result_ids(uint64 n)
 }
 
 #define SELECT_BATCH \
-	"SELECT org, product, entity, behaviour, status, reason, fingerprint, read_at, candidates, deleted " \
+	"SELECT org, product, entity, behaviour, status, reason, source, read_at, candidates, deleted " \
 	"FROM sync_engine.delete_batch WHERE batch = $1"
 
 /*
@@ -83,7 +83,7 @@ result_batch(int64 batch)
 	found->behaviour = result_text(0, 4);
 	found->status = result_text(0, 5);
 	found->reason = result_text(0, 6);
-	found->fingerprint = result_text(0, 7);
+	found->source = result_text(0, 7);
 	found->read_at = result_timestamp(0, 8, DT_NOBEGIN);
 	found->candidates = result_int64(0, 9, 0);
 	found->deleted = result_int64(0, 10, 0);
@@ -147,18 +147,16 @@ delete_batch_propose(int64 batch, Datum ids)
 }
 
 void
-delete_batch_count(int64 batch, int64 stored, int64 seen, const char *fingerprint)
+delete_batch_count(int64 batch, int64 stored, int64 seen)
 {
 	static Statement update = {
-		"UPDATE sync_engine.delete_batch SET stored = $2, seen = $3, fingerprint = $4, "
+		"UPDATE sync_engine.delete_batch SET stored = $2, seen = $3, "
 		"  candidates = (SELECT count(*) FROM sync_engine.delete_candidate WHERE batch = $1) WHERE batch = $1",
-		4, {INT8OID, INT8OID, INT8OID, TEXTOID}
+		3, {INT8OID, INT8OID, INT8OID}
 	};
-	Datum		args[4] = {Int64GetDatum(batch), Int64GetDatum(stored), Int64GetDatum(seen),
-	fingerprint ? CStringGetTextDatum(fingerprint) : (Datum) 0};
-	char		nulls[4] = {' ', ' ', ' ', fingerprint ? ' ' : 'n'};
+	Datum		args[3] = {Int64GetDatum(batch), Int64GetDatum(stored), Int64GetDatum(seen)};
 
-	(void) statement_run(&update, args, nulls);
+	(void) statement_run(&update, args, NULL);
 }
 
 void

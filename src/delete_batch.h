@@ -34,7 +34,7 @@ typedef struct DeleteBatch
 	char	   *behaviour;		/* soft, hard or archive */
 	char	   *status;
 	char	   *reason;			/* why it is held, or NULL */
-	char	   *fingerprint;	/* of the token that read, or NULL */
+	char	   *source;			/* reconcile or record */
 	TimestampTz read_at;
 	int64		candidates;
 	int64		deleted;
@@ -53,7 +53,7 @@ extern int64 delete_batch_begin(DeleteScope scope, int64 run_id, int64 job_id, c
 extern void delete_batch_propose(int64 batch, Datum ids);
 
 /* All candidates are there. */
-extern void delete_batch_count(int64 batch, int64 stored, int64 seen, const char *fingerprint);
+extern void delete_batch_count(int64 batch, int64 stored, int64 seen);
 
 /* A later read takes the place of batches that nobody has decided on; batch 0: it found nothing. */
 extern void delete_batch_replace_older(DeleteScope scope, int64 batch);

@@ -20,6 +20,7 @@
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_reconcile.h"
+#include "job_rights.h"
 #include "job_row.h"
 #include "queue_control.h"
 #include "queue_fold.h"
@@ -133,6 +134,7 @@ start(Job *job)
 		job->table = tables_ensure(job->entity);
 		job_delta_begin(job);
 		job_reconcile_begin(job);
+		job_rights_begin(job);
 		job->writer = writer_create(job->entity, job->org->name, job->table,
 									claim->run_id, claim->job_id);
 		folded = queue_folded_jobs(claim->job_id);

@@ -53,6 +53,7 @@ typedef enum JobMode
 typedef struct Job Job;
 typedef struct Inquiry Inquiry;
 typedef struct Reconcile Reconcile;
+typedef struct JobRights JobRights;
 
 /* One page asked for, or to be asked for. */
 typedef struct PageRequest
@@ -68,10 +69,11 @@ typedef struct PageRequest
 	GovTime		sent_at;
 	bool		parent_is_gone; /* walk: 404, so there is nothing */
 	bool		parent_is_forbidden;	/* walk: 403 */
-	const char *target;			/* of a reconcile: path to ask instead of the list's, or NULL */
+	const char *target;			/* a question: path to ask instead of the list's, or NULL */
 	const char *asked;			/* ... for which id, or NULL */
 	const char *api_version;	/* ... of which version, or NULL: the entity's */
 	const char *refusal;		/* ... and why there is no answer, or NULL */
+	bool		is_final;		/* ... and would be none the next time */
 	bool		is_gone;		/* ... because the API has it no more */
 	HttpTransfer *transfer;
 } PageRequest;
@@ -87,6 +89,7 @@ struct Job
 	const Inquiry *inquiry;		/* a question instead of a list; or NULL */
 	char	   *target;			/* of an inquiry: path and query to ask */
 	Reconcile  *reconcile;		/* looks for records that are gone; or NULL */
+	JobRights  *rights;			/* asks first what the token may see; or NULL */
 	List	   *folded;			/* jobs that come along (Folded *) */
 	int			fold_suspects;	/* pages in a row that lack named records */
 	JobMode		mode;

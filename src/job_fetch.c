@@ -24,7 +24,9 @@
 #include "job_fold.h"
 #include "job_inquiry.h"
 #include "job_page.h"
+#include "job_question.h"
 #include "job_reconcile.h"
+#include "job_rights.h"
 #include "job_suspect.h"
 #include "job_walk.h"
 #include "job_way.h"
@@ -188,7 +190,7 @@ send(Job *job, PageRequest *request, HttpClient *client)
 		.user = job->org->credential.client_id,
 		.password = job->org->credential.secret,
 		.api_version = request->api_version ? request->api_version : job->entity->api_version,
-		.timeout_ms = job->inquiry != NULL ? job->inquiry->timeout_ms : 0,
+		.timeout_ms = job->inquiry != NULL ? job->inquiry->timeout_ms : job->rights != NULL ? RIGHTS_TIMEOUT_MS : 0,
 	};
 	GovernorDecision decision = budget_admit(job->org->budget_key, governed, &request->sent_at);
 
@@ -232,12 +234,14 @@ job_fetch_send(Job *job, HttpClient *client, int window, int *room)
 	GovTime		now = budget_now();
 	int			limit = Min(Min(JOB_MAX_WINDOW, window),
 									Min(guc_max_requests_per_org, job->n_window + *room));
-	bool		asks = job->reconcile != NULL && !job_reconcile_reads(job);
+	bool		asks = job->rights != NULL || (job->reconcile != NULL && !job_reconcile_reads(job));
 
 	job->wake_at = PG_INT64_MAX;
 	if (limit > 0)
 	{
-		if (asks)
+		if (job->rights != NULL)
+			job_rights_plan(job, limit);
+		else if (asks)
 			job_reconcile_plan(job, limit);
 		else if (job->inquiry != NULL)
 		{
@@ -395,7 +399,7 @@ job_fetch_take(Job *job, PageRequest *request)
 	job_show_waiting(job, NULL);
 
 	class = response_classify(response, job->org->name, &failure);
-	if (request->target != NULL && job_reconcile_bears(request, class, &failure))
+	if (request->target != NULL && job_question_bears(request, class, &failure))
 		return;
 	switch (class)
 	{
@@ -472,6 +476,8 @@ job_fetch_apply(Job *job)
 	}
 	if (job->inquiry != NULL)
 		inquiry_finish(job, http_response(job->window[0]->transfer), NULL);
+	else if (job->rights != NULL)
+		job_rights_answer(job, job->window[0]);
 	else if (job->window[0]->target != NULL)
 		job_reconcile_answer(job, job->window[0]);
 	else

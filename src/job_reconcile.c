@@ -57,8 +57,8 @@ format_position(const Job *job, ReconcilePhase phase, const char *checkpoint)
 {
 	const Reconcile *reconcile = job->reconcile;
 
-	return psprintf("phase=%s job=" INT64_FORMAT " batch=" INT64_FORMAT " fingerprint=%s%s%s", phase_names[phase],
-					job->claim.job_id, reconcile->batch, reconcile->fingerprint ? reconcile->fingerprint : "none",
+	return psprintf("phase=%s job=" INT64_FORMAT " batch=" INT64_FORMAT " rights=%s%s%s", phase_names[phase],
+					job->claim.job_id, reconcile->batch, reconcile->rights ? reconcile->rights : "none",
 					checkpoint[0] != '\0' ? " " : "", checkpoint);
 }
 
@@ -104,13 +104,13 @@ resume(Job *job)
 	char	   *phase = member(job, "phase");
 	char	   *of_job = member(job, "job");
 	char	   *batch = member(job, "batch");
-	char	   *fingerprint = member(job, "fingerprint");
+	char	   *rights = member(job, "rights");
 
-	if (phase == NULL || of_job == NULL || batch == NULL || fingerprint == NULL ||
+	if (phase == NULL || of_job == NULL || batch == NULL || rights == NULL ||
 		strtoll(of_job, NULL, 10) != job->claim.job_id)
 		return RECONCILE_BEGIN;
 	reconcile->batch = strtoll(batch, NULL, 10);
-	reconcile->fingerprint = strcmp(fingerprint, "none") == 0 ? NULL : fingerprint;
+	reconcile->rights = strcmp(rights, "none") == 0 ? NULL : rights;
 	for (int i = RECONCILE_READ; i < lengthof(phase_names); i++)
 	{
 		if (strcmp(phase_names[i], phase) == 0)
@@ -247,8 +247,7 @@ reconcile_enter(Job *job, ReconcilePhase phase)
 	reconcile->proven = false;
 	reconcile->questions = NIL;
 	reconcile->next_question = 0;
-	reconcile->digest = 0;
-	reconcile->unreadable = false;
+	reconcile->token_rights = (TokenRights) {0};
 	reconcile->total = -1;
 	reconcile->seen = NULL;
 	reconcile->kept = NULL;
@@ -418,21 +417,6 @@ job_reconcile_plan(Job *job, int limit)
 			reconcile_apply_some(job);
 			break;
 	}
-}
-
-bool
-job_reconcile_bears(PageRequest *request, ResponseClass class, const Failure *failure)
-{
-	bool		last_attempt = request->attempts + 1 >= activity_sync_page.policy.max_attempts;
-	MemoryContext old;
-
-	if (class != RESPONSE_NOT_FOUND && class != RESPONSE_PERMANENT && !(class == RESPONSE_TRANSIENT && last_attempt))
-		return false;
-	old = MemoryContextSwitchTo(request->job->context);
-	request->refusal = pstrdup(failure->message);
-	request->is_gone = class == RESPONSE_NOT_FOUND;
-	MemoryContextSwitchTo(old);
-	return true;
 }
 
 void

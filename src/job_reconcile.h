@@ -12,7 +12,6 @@
 #define SYNC_ENGINE_JOB_RECONCILE_H
 
 #include "job.h"
-#include "response.h"
 
 /*
  * Within the transaction that starts a job: if it is a reconcile, or carries out
@@ -35,9 +34,6 @@ extern char *job_reconcile_position(const Job *job, char *checkpoint);
  * piece of its work.
  */
 extern void job_reconcile_plan(Job *job, int limit);
-
-/* Whether an answer, whatever it says, is one that it can go on with. */
-extern bool job_reconcile_bears(PageRequest *request, ResponseClass class, const Failure *failure);
 
 /* Takes the answer that is due to something that it asked. */
 extern void job_reconcile_answer(Job *job, PageRequest *request);

@@ -20,6 +20,7 @@
 #include "delete_batch.h"
 #include "job.h"
 #include "seen_ids.h"
+#include "token_rights.h"
 
 typedef enum ReconcilePhase
 {
@@ -42,7 +43,7 @@ struct Reconcile
 	ReconcilePhase resumes;		/* RECONCILE_RESUME: where */
 	int64		batch;			/* 0 = none */
 	bool		approval;		/* carries out the approval of the batch */
-	const char *fingerprint;	/* of the token, after the first read; NULL = unknown */
+	const char *rights;			/* of the token, after the first read; NULL = unknown */
 	const char *get_path;		/* of one record, or NULL */
 	const char *fields;			/* part of the URL of a list */
 
@@ -56,8 +57,7 @@ struct Reconcile
 	/* proving */
 	List	   *questions;		/* (Question *) */
 	int			next_question;
-	uint64		digest;
-	bool		unreadable;
+	TokenRights token_rights;	/* as answered so far */
 	int64		total;			/* of the list now; -1 = unknown */
 
 	/* judging */
@@ -108,9 +108,6 @@ extern void reconcile_begin_read(Job *job, ReconcilePhase phase);
 extern bool reconcile_seen_is_whole(const Job *job);
 
 /* ---- reconcile_ask.c ----------------------------------------------------- */
-
-/* Plans a request; the texts but the last are copied. */
-extern void reconcile_ask(Job *job, const char *target, const char *id, const char *api_version);
 
 extern void reconcile_plan_ids(Job *job, int limit);
 extern void reconcile_take_answer(Job *job, PageRequest *request);

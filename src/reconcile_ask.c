@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "job_page.h"
+#include "job_question.h"
 #include "job_row.h"
 #include "page_owner.h"
 #include "reconcile.h"
@@ -29,21 +30,6 @@
 #define MAX_WITNESSES	3
 
 static const PageLimits default_limits = {0};
-
-void
-reconcile_ask(Job *job, const char *target, const char *id, const char *api_version)
-{
-	PageRequest *request;
-	MemoryContext old;
-
-	job_add_request(job, 0, NULL);
-	request = job->window[job->n_window - 1];
-	old = MemoryContextSwitchTo(job->context);
-	request->target = pstrdup(target);
-	request->asked = id ? pstrdup(id) : NULL;
-	MemoryContextSwitchTo(old);
-	request->api_version = api_version;
-}
 
 /*
  * path_of: of one record.
@@ -216,7 +202,7 @@ reconcile_plan_ids(Job *job, int limit)
 		if (reconcile->witnesses == NIL)
 			reconcile_finish(job, "held", "no record that is there is found by its id, so a 404 proves nothing");
 		else if (job->n_window == 0)
-			reconcile_ask(job, path_of(job, linitial(reconcile->witnesses)), linitial(reconcile->witnesses), NULL);
+			job_question_add(job, path_of(job, linitial(reconcile->witnesses)), linitial(reconcile->witnesses), NULL);
 		return;
 	}
 	while (job->n_window < limit && reconcile->todo != NIL)
@@ -224,7 +210,7 @@ reconcile_plan_ids(Job *job, int limit)
 		const char *id = linitial(reconcile->todo);
 
 		reconcile->todo = list_delete_first(reconcile->todo);
-		reconcile_ask(job, path_of(job, id), id, NULL);
+		job_question_add(job, path_of(job, id), id, NULL);
 	}
 	if (job->n_window > 0)
 		return;

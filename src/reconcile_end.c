@@ -44,18 +44,12 @@ note_success(const Job *job)
  * accept_approved: people have looked at what the token may see now.
  */
 static void
-accept_approved(int64 batch)
+accept_approved(int64 batch_id)
 {
-	static Statement upsert = {
-		"INSERT INTO sync_engine.token_fingerprint (org, product, entity, fingerprint) "
-		"SELECT org, product, entity, fingerprint FROM sync_engine.delete_batch "
-		"WHERE batch = $1 AND fingerprint IS NOT NULL ON CONFLICT (org, product, entity) DO UPDATE "
-		"SET fingerprint = EXCLUDED.fingerprint, read_at = EXCLUDED.read_at",
-		1, {INT8OID}
-	};
-	Datum		args[1] = {Int64GetDatum(batch)};
+	const DeleteBatch *batch = delete_batch_look(batch_id);
 
-	(void) statement_run(&upsert, args, NULL);
+	if (batch != NULL && strcmp(batch->source, "reconcile") == 0)
+		token_rights_accept(batch->org, batch->product, batch->entity, batch->read_at);
 }
 
 void

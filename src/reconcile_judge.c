@@ -218,47 +218,6 @@ compare_some(Job *job)
 	return n == ROWS_AT_ONCE;
 }
 
-/*
- * fingerprint_doubt: why the token may not see what it saw, or NULL.  Of an entity
- * that is reconciled for the first time the others of its organisation tell.
- */
-static const char *
-fingerprint_doubt(const Job *job)
-{
-	static Statement compare = {
-		"SELECT coalesce((SELECT fingerprint <> $4 FROM sync_engine.token_fingerprint "
-		"    WHERE (org, product, entity) = ($1, $2, $3)), "
-		"  (SELECT bool_or(fingerprint <> $4) FROM sync_engine.token_fingerprint WHERE (org, product) = ($1, $2)), false)",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	const char *fingerprint = job->reconcile->fingerprint;
-	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->entity->product),
-	CStringGetTextDatum(job->entity->name)};
-
-	if (fingerprint == NULL)
-		return "what the token may see could not be read";
-	args[3] = CStringGetTextDatum(fingerprint);
-	(void) statement_run(&compare, args, NULL);
-	return result_bool(0, 1) ? "what the token may see has changed since the last reconcile" : NULL;
-}
-
-static void
-accept_fingerprint(const Job *job)
-{
-	static Statement upsert = {
-		"INSERT INTO sync_engine.token_fingerprint (org, product, entity, fingerprint) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (org, product, entity) DO UPDATE SET fingerprint = $4, read_at = now()",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		args[4] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->entity->product),
-	CStringGetTextDatum(job->entity->name)};
-
-	if (job->reconcile->fingerprint == NULL)
-		return;
-	args[3] = CStringGetTextDatum(job->reconcile->fingerprint);
-	(void) statement_run(&upsert, args, NULL);
-}
-
 static void
 add_reason(StringInfo reasons, const char *reason)
 {
@@ -275,24 +234,28 @@ settle_batch(Job *job)
 {
 	Reconcile  *reconcile = job->reconcile;
 	int64		n_seen = seen_set_count(reconcile->seen);
-	const char *doubt = fingerprint_doubt(job);
+	DeleteScope scope = reconcile_scope(job);
+	const char *doubt = token_rights_doubt(scope.org, scope.product, scope.entity, reconcile->rights);
 	StringInfoData reasons;
 
 	initStringInfo(&reasons);
-	delete_batch_replace_older(reconcile_scope(job), reconcile->batch);
+	delete_batch_replace_older(scope, reconcile->batch);
 	if (reconcile->batch != 0)
 	{
-		delete_batch_count(reconcile->batch, reconcile->stored, n_seen, reconcile->fingerprint);
+		delete_batch_count(reconcile->batch, reconcile->stored, n_seen);
 		if (n_seen == 0)
 			add_reason(&reasons, "the API shows no record at all");
-		add_reason(&reasons, delete_batch_exceeds(reconcile_scope(job), reconcile->candidates, reconcile->stored));
+		add_reason(&reasons, delete_batch_exceeds(scope, reconcile->candidates, reconcile->stored));
 		add_reason(&reasons, doubt);
 		if (reasons.len > 0)
 			delete_batch_set_status(reconcile->batch, "held", reasons.data);
 	}
+	if (reconcile->rights == NULL)
+		return;
+	token_rights_note(scope.org, scope.product, reconcile->rights);
 	/* where nothing is missing, no right to see it was lost */
 	if (doubt == NULL || reconcile->batch == 0)
-		accept_fingerprint(job);
+		token_rights_accept(scope.org, scope.product, scope.entity, GetCurrentTransactionStartTimestamp());
 }
 
 /*

@@ -4,9 +4,9 @@
  *		Whether the read of a reconcile proves anything.
  *
  * After a read the API is asked who the token is and what it may do, which products
- * it may read, and how many records there are.  A read with a flaw ends the job; what
- * the token may see is folded into a fingerprint, which the judgement compares with
- * that of the last reconcile.
+ * it may read, and how many records there are.  A read with a flaw ends the job; the
+ * rights of the token are compared, by the judgement, with those that rows were read
+ * with.
  *
  * IDENTIFICATION
  *		src/reconcile_prove.c
@@ -16,8 +16,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
-#include "json_hash.h"
+#include "job_question.h"
+#include "job_rights.h"
 #include "page_owner.h"
 #include "reconcile.h"
 #include "session.h"
@@ -32,8 +32,7 @@ static const PageLimits default_limits = {0};
 /* Something that the read is judged by. */
 typedef enum QuestionKind
 {
-	QUESTION_WHO,				/* the token's person in People */
-	QUESTION_WHO_HERE,			/* ... and in the entity's product, if it has one */
+	QUESTION_RIGHTS,			/* what the token may see in a product */
 	QUESTION_TOTAL,				/* how long the list is */
 	QUESTION_PRODUCT			/* whether a product may be read */
 } QuestionKind;
@@ -107,8 +106,7 @@ begin_questions(Job *job)
 	Datum		args[1] = {Int64GetDatum(job->claim.job_id)};
 	MemoryContext context = job->reconcile->context;
 	const Entity *entity = job->entity;
-	bool		in_people = strcmp(entity->product, "people") == 0;
-	Entity	   *people;
+	ListCell   *cell;
 	MemoryContext old;
 	const bool	durable = false;
 	char	   *flaw;
@@ -122,55 +120,20 @@ begin_questions(Job *job)
 	flaw = result_text(0, 1);
 	flaw = flaw ? MemoryContextStrdup(context, flaw) : NULL;
 	old = MemoryContextSwitchTo(context);
-	people = manifest_load_product("people");
-	if (people != NULL)
-		add_question(job, QUESTION_WHO, "people", psprintf("%s/me", people->path),
-					 version_of(job, "people", people->api_version));
-	if (!in_people)
-		add_question(job, QUESTION_WHO_HERE, entity->product, psprintf("%s/me", entity->base_path), NULL);
+	foreach(cell, token_rights_questions(job->org->name, entity))
+	{
+		const RightsQuestion *question = lfirst(cell);
+
+		add_question(job, QUESTION_RIGHTS, question->product, question->target, question->api_version);
+	}
 	if (entity->parent == NULL && !entity->single)
 		add_question(job, QUESTION_TOTAL, entity->product, psprintf("%s?per_page=1", entity->path), NULL);
 	MemoryContextSwitchTo(old);
 	add_products(job, context);
 	session_commit(durable);
-	job->reconcile->unreadable = people == NULL;
 	if (flaw != NULL)
 		reconcile_give_up(job, flaw);
 	return flaw == NULL;
-}
-
-/*
- * is_permission: whether an attribute of the token's person says what it may see.
- */
-static bool
-is_permission(const char *name)
-{
-	return strstr(name, "permission") != NULL || strstr(name, "admin") != NULL || strstr(name, "access") != NULL ||
-		strncmp(name, "can_", 4) == 0;
-}
-
-static uint64
-hash_text(const char *text, uint64 seed)
-{
-	return hash_bytes_extended((const unsigned char *) text, strlen(text), seed);
-}
-
-/*
- * fold_person: into the fingerprint, in whatever order its attributes come.
- */
-static void
-fold_person(Reconcile *reconcile, const Question *question, const PageRecord *person)
-{
-	uint64		seed = hash_text(question->product, 1);
-
-	reconcile->digest ^= hash_text(person->id, seed);
-	for (int i = 0; i < person->n_fields; i++)
-	{
-		const PageField *field = &person->fields[i];
-
-		if (is_permission(field->name))
-			reconcile->digest ^= json_hash(&field->value, hash_text(field->name, seed));
-	}
 }
 
 /*
@@ -208,12 +171,8 @@ reconcile_answer_question(Job *job, const PageRequest *request)
 	is_known = page != NULL && page->problem == NULL;
 	switch (question->kind)
 	{
-		case QUESTION_WHO:
-		case QUESTION_WHO_HERE:
-			if (is_known && page->n_records == 1 && page->records[0].id != NULL)
-				fold_person(reconcile, question, &page->records[0]);
-			else if (question->kind == QUESTION_WHO || !request->is_gone)
-				reconcile->unreadable = true;
+		case QUESTION_RIGHTS:
+			job_rights_take(&reconcile->token_rights, question->product, request, page);
 			break;
 		case QUESTION_TOTAL:
 			reconcile->total = is_known ? page->total_count : -1;
@@ -228,21 +187,21 @@ reconcile_answer_question(Job *job, const PageRequest *request)
 }
 
 /*
- * fold_access: which products the token may read.
+ * list_accessible: the products that the token may read.
  */
-static void
-fold_access(Job *job)
+static const char *
+list_accessible(Job *job)
 {
 	static Statement select_access = {
 		"SELECT string_agg(product, ' ' ORDER BY product) FROM sync_engine.product_access WHERE org = $1 AND accessible",
 		1, {TEXTOID}
 	};
 	Datum		args[1] = {CStringGetTextDatum(job->org->name)};
-	char	   *products;
+	const char *products;
 
 	(void) statement_run(&select_access, args, NULL);
 	products = result_text(0, 1);
-	job->reconcile->digest ^= hash_text(products ? products : "", 2);
+	return products != NULL ? products : "";
 }
 
 /*
@@ -254,7 +213,7 @@ conclude(Job *job)
 	Reconcile  *reconcile = job->reconcile;
 	bool		is_list = job->entity->parent == NULL && !job->entity->single;
 	bool		is_first = reconcile->phase == RECONCILE_PROVE;
-	const char *fingerprint = NULL;
+	const char *rights;
 	const bool	may_end = false;
 	const bool	durable = false;
 
@@ -263,24 +222,23 @@ conclude(Job *job)
 		reconcile_give_up(job, "the API does not count its list");
 		return;
 	}
-	if (!session_begin("folding what the token may see"))
+	if (!session_begin("looking at what the token may read"))
 	{
 		job->over = true;
 		return;
 	}
-	fold_access(job);
+	rights = token_rights_format(&reconcile->token_rights, list_accessible(job));
+	rights = rights != NULL ? MemoryContextStrdup(job->context, rights) : NULL;
 	session_commit(durable);
-	if (!reconcile->unreadable)
-		fingerprint = MemoryContextStrdup(job->context, psprintf(UINT64_FORMAT, reconcile->digest));
 	if (is_first)
 	{
-		reconcile->fingerprint = fingerprint;
+		reconcile->rights = rights;
 		job->claim.expected = is_list ? reconcile->total : -1;
 		reconcile_move_on(job, RECONCILE_JUDGE);
 		return;
 	}
-	if (!reconcile->approval && (fingerprint == NULL || reconcile->fingerprint == NULL ||
-								 strcmp(fingerprint, reconcile->fingerprint) != 0))
+	if (!reconcile->approval && (rights == NULL || reconcile->rights == NULL ||
+								 strcmp(rights, reconcile->rights) != 0))
 	{
 		reconcile_finish(job, "held", "what the token may see has changed meanwhile");
 		return;
@@ -305,7 +263,7 @@ reconcile_plan_questions(Job *job, int limit)
 	{
 		const Question *question = list_nth(reconcile->questions, reconcile->next_question++);
 
-		reconcile_ask(job, question->target, NULL, question->api_version);
+		job_question_add(job, question->target, NULL, question->api_version);
 	}
 	if (job->n_window == 0)
 		conclude(job);

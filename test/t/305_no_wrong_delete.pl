@@ -103,7 +103,12 @@ subtest 'nothing has changed' => sub {
 	my $org = org_of(40);
 
 	# every way to read there is
+	$simulator->post('stats/reset');
 	sync($org, '*');
+	my $asked = $simulator->stats(org => $org)->{by_path};
+	my @repeated = grep { m{/me$} && $asked->{$_} > ($_ eq '/people/v2/me' ? value('SELECT count(DISTINCT product) FROM sync_entities') : 1) } sort keys %$asked;
+	is("@repeated", '', 'of the jobs of a product one asks what the token may see');
+	cmp_ok($asked->{'/people/v2/me'}, '>', 0, 'and it does');
 	my $run = reconcile($org, 'succeeded', '*');
 	is(value("SELECT count(*) FROM sync_deletes WHERE org = '$org'"), 0, 'no entity has a candidate');
 	is(value("SELECT sum(missing), sum(fetched), sum(seen) >= (SELECT sum(rows) FROM sync_status WHERE org = '$org') FROM sync_jobs WHERE run_id = $run"),
@@ -152,13 +157,42 @@ subtest 'permission shrink to 10 %' => sub {
 		is(value("SELECT sync_deletes_approve($batch)"), 0, "$size people: approved, but all are there again");
 		is_complete($node, $org, "$size people after all", 'Person');
 	}
+};
 
-	# the first reconcile has nothing to compare with
-	my $org = org_of(15);
+# What a user may do is an attribute of the user's own record.
+subtest 'permission shrinks a little after the first full' => sub {
+	my $org = new_org();
+	my $few = 97;
+
 	sync($org, 'Person');
-	$simulator->post('permission', org => $org, visible_percent => 10);
-	reconcile($org, 'held', 'Person');
-	is_complete($node, $org, 'the first reconcile', 'Person');
+	my $me = value("SELECT min(id::bigint) FROM pco_people.person WHERE org = '$org'");
+	mutate($org, 'Person', op => 'update', id => $me, attr => 'people_permissions', value => 'Viewer');
+	$simulator->post('permission', org => $org, visible_percent => $few);
+	my $run = reconcile($org, 'held', 'Person');
+	like(batch($run, 'reason'), qr/^what the token may see has changed since rows were read$/, 'the first reconcile: the batch waits, and says why');
+
+	# whoever reads everything with fewer rights does not make them the measure
+	sync($org, 'Person');
+	$run = reconcile($org, 'held', 'Person');
+	like(batch($run, 'reason'), qr/^what the token may see has changed/, 'the same after another full');
+	is_complete($node, $org, 'fewer are seen', 'Person');
+
+	# the full could not ask
+	my $silent = new_org();
+	$simulator->post('fault', org => $silent, path => '/people/v2/me', kind => '500', count => 0);
+	sync($silent, 'Person');
+	$simulator->post('fault/clear');
+	$simulator->post('permission', org => $silent, visible_percent => $few);
+	$run = reconcile($silent, 'held', 'Person');
+	like(batch($run, 'reason'), qr/^what the token might see when rows were read is not known$/, 'it was never known: the batch waits');
+	is_complete($node, $silent, 'it was never known', 'Person');
+
+	# where nothing is missing no right was lost: that is the measure from then on
+	$simulator->post('permission', org => $silent, visible_percent => 100);
+	reconcile($silent, 'succeeded', 'Person');
+	my @gone = mutate($silent, 'Person', op => 'delete', count => 2);
+	$run = reconcile($silent, 'succeeded', 'Person');
+	is(deleted_ids($run), "@gone", 'a reconcile that misses nothing is what later ones are compared with');
 };
 
 subtest 'the token cannot be asked what it may see' => sub {

@@ -28,6 +28,8 @@ Each organisation has a scenario: a sub that is called, in the server's
 process, with a hash of the request: C<path>, C<query> (undecoded), C<offset>,
 C<per_page>, C<version> (of the API), C<phase>.  It returns a hash with C<body>,
 and if it likes C<status> (200) and C<type> (C<application/vnd.api+json>; C<undef>: none).
+Who the token is (F</me>) is no part of it: that is always the same person, and not
+counted as a request.
 
 =cut
 
@@ -163,6 +165,10 @@ sub serve
 		{
 			$phase{$1} = $2;
 			answer($client, { body => '', type => 'text/plain' });
+		}
+		elsif ($path =~ m{/v2/me$})
+		{
+			answer($client, { body => '{"data": {"type": "Person", "id": "1", "attributes": {}}}' });
 		}
 		else
 		{

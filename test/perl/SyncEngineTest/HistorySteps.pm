@@ -111,8 +111,6 @@ sub draw_history
 	# A copy that has begun before all that.
 	my @steps = ({ do => 'run', mode => one_of(qw(full auto)), entities => [@entities], execution => 'hybrid' });
 
-	# ... and of which it is known what the token might see.
-	push @steps, { %{ $steps[0] }, mode => 'reconcile' } if grep { $_ eq 'reconcile' } @modes;
 	push @steps, draw_steps(@modes) for 1 .. 12 + int rand 14;
 	return { %plan, steps => \@steps };
 }

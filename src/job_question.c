@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_question.c
+ *		What a job asks besides its list: requests that name their own path.
+ *
+ * IDENTIFICATION
+ *		src/job_question.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job_question.h"
+#include "job_rights.h"
+#include "utils/memutils.h"
+
+void
+job_question_add(Job *job, const char *target, const char *id, const char *api_version)
+{
+	PageRequest *request;
+	MemoryContext old;
+
+	job_add_request(job, 0, NULL);
+	request = job->window[job->n_window - 1];
+	old = MemoryContextSwitchTo(job->context);
+	request->target = pstrdup(target);
+	request->asked = id ? pstrdup(id) : NULL;
+	MemoryContextSwitchTo(old);
+	request->api_version = api_version;
+}
+
+bool
+job_question_bears(PageRequest *request, ResponseClass class, const Failure *failure)
+{
+	int			max_attempts = request->job->rights != NULL ? RIGHTS_ATTEMPTS : activity_sync_page.policy.max_attempts;
+	bool		is_last = request->attempts + 1 >= max_attempts;
+
+	if (class != RESPONSE_NOT_FOUND && class != RESPONSE_PERMANENT && !(class == RESPONSE_TRANSIENT && is_last))
+		return false;
+	request->refusal = MemoryContextStrdup(request->job->context, failure->message);
+	request->is_final = class != RESPONSE_TRANSIENT;
+	request->is_gone = class == RESPONSE_NOT_FOUND;
+	return true;
+}
