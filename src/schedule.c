@@ -22,6 +22,7 @@
 #include "session.h"
 #include "shmem.h"
 #include "storage/lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 
