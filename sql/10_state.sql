@@ -200,7 +200,7 @@ CREATE TABLE sync_engine.sync_state (
 	manifest_version text,					-- of the columns that the watermark speaks of
 	last_full_at timestamptz,				-- of the last read of everything
 	last_reconcile_at timestamptz,			-- of the last complete look for deleted records
-	rights_accepted_at timestamptz,			-- all rows read before it are such as the token could see then
+	rights_accepted_at timestamptz,			-- rights noted before it count no more: a reconcile has found all rows, or people have approved
 	rows bigint NOT NULL DEFAULT 0,			-- live rows in the data table
 	total bigint,							-- records, as the API last counted them
 	counted_at timestamptz,

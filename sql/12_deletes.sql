@@ -69,11 +69,12 @@ COMMENT ON TABLE sync_engine.seen_page IS 'Ids that reconciles under way have se
 CREATE TABLE sync_engine.token_rights (
 	org text NOT NULL,
 	product text NOT NULL,
-	rights text NOT NULL,					-- a digest; 'unknown' = it could not be read
-	noted_at timestamptz NOT NULL DEFAULT now(),	-- when somebody read everything with them last
+	rights text NOT NULL,					-- a digest; 'unknown' = it could not be read; 'asked N' = job N asks just now, or never got an answer
+	first_noted_at timestamptz NOT NULL DEFAULT now(),
+	noted_at timestamptz NOT NULL DEFAULT now(),	-- when they were asked last
 	PRIMARY KEY (org, product, rights)
 );
-COMMENT ON TABLE sync_engine.token_rights IS 'What the token might see whenever everything was read; a change of it looks like deletes';
+COMMENT ON TABLE sync_engine.token_rights IS 'What the token might see when everything was read; a change of it looks like deletes';
 
 -- reconcile_ended: the seen ids go with the job, however it ends; a batch that
 -- nobody works on any more waits for people.
@@ -96,6 +97,36 @@ CREATE TRIGGER reconcile_ended AFTER UPDATE OF status ON sync_engine.job
 FOR EACH ROW WHEN ((NEW.mode = 'reconcile' OR NEW.mode LIKE 'approve %') AND NEW.finished_at IS NOT NULL
 	AND OLD.finished_at IS NULL)
 EXECUTE FUNCTION sync_engine.reconcile_ended();
+
+-- rights_unanswered: a job has ended before it knew what the token may see.  That
+-- matters if somebody has read meanwhile, who relied on it.
+CREATE FUNCTION sync_engine.rights_unanswered()
+RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	since timestamptz;
+BEGIN
+	DELETE FROM sync_engine.token_rights r
+	WHERE (r.org, r.product, r.rights) = (NEW.org, NEW.product, 'asked ' || NEW.job_id)
+	RETURNING r.first_noted_at INTO since;
+	IF since IS NOT NULL AND (
+		EXISTS (SELECT 1 FROM sync_engine.job j WHERE j.org = NEW.org AND j.product = NEW.product
+			AND j.status = 'running' AND j.mode = 'full' AND j.pages > 0)
+		OR EXISTS (SELECT 1 FROM sync_engine.sync_state s WHERE s.org = NEW.org AND s.product = NEW.product
+			AND s.last_full_at >= since))
+	THEN
+		INSERT INTO sync_engine.token_rights AS r (org, product, rights, first_noted_at)
+		VALUES (NEW.org, NEW.product, 'unknown', since)
+		ON CONFLICT (org, product, rights) DO UPDATE SET noted_at = now();
+	END IF;
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION sync_engine.rights_unanswered() IS 'Notes that rows were read with rights that nobody knows';
+
+CREATE TRIGGER rights_unanswered AFTER UPDATE OF status ON sync_engine.job
+FOR EACH ROW WHEN (NEW.mode = 'full' AND NEW.pages = 0 AND NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
+EXECUTE FUNCTION sync_engine.rights_unanswered();
 
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.delete_batch', '');
 SELECT pg_catalog.pg_extension_config_dump('sync_engine.delete_batch_batch_seq', '');

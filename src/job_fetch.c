@@ -296,7 +296,10 @@ follow_redirect(Job *job, PageRequest *request, const HttpResponse *response)
 		failure.message = "the API redirects in a circle";
 	if (failure.message != NULL)
 	{
-		job_end(job, "failed", &failure);
+		if (request->target != NULL)
+			job_question_refuse(request, failure.message);
+		else
+			job_end(job, "failed", &failure);
 		return;
 	}
 	old = MemoryContextSwitchTo(job->context);
@@ -393,7 +396,7 @@ job_fetch_take(Job *job, PageRequest *request)
 	bool		shrink;
 
 	budget_response(job->org->budget_key, &governed);
-	if (response->body_len > 0)
+	if (response->body_len > 0 && request->target == NULL)
 		job->page_bytes = response->body_len;
 	request->state = REQUEST_ANSWERED;
 	job_show_waiting(job, NULL);

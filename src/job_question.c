@@ -37,8 +37,15 @@ job_question_bears(PageRequest *request, ResponseClass class, const Failure *fai
 
 	if (class != RESPONSE_NOT_FOUND && class != RESPONSE_PERMANENT && !(class == RESPONSE_TRANSIENT && is_last))
 		return false;
-	request->refusal = MemoryContextStrdup(request->job->context, failure->message);
+	job_question_refuse(request, failure->message);
 	request->is_final = class != RESPONSE_TRANSIENT;
 	request->is_gone = class == RESPONSE_NOT_FOUND;
 	return true;
+}
+
+void
+job_question_refuse(PageRequest *request, const char *refusal)
+{
+	request->state = REQUEST_ANSWERED;
+	request->refusal = MemoryContextStrdup(request->job->context, refusal);
 }

@@ -26,4 +26,7 @@ extern void job_question_add(Job *job, const char *target, const char *id, const
  */
 extern bool job_question_bears(PageRequest *request, ResponseClass class, const Failure *failure);
 
+/* There is no answer to it, and why. */
+extern void job_question_refuse(PageRequest *request, const char *refusal);
+
 #endif							/* SYNC_ENGINE_JOB_QUESTION_H */

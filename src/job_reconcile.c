@@ -254,7 +254,8 @@ reconcile_enter(Job *job, ReconcilePhase phase)
 	reconcile->page = reconcile->loaded = 0;
 	reconcile->sorted = false;
 	reconcile->after = NULL;
-	reconcile->stored = reconcile->candidates = 0;
+	reconcile->stored = reconcile->unseen = reconcile->candidates = 0;
+	reconcile->oldest = DT_NOEND;
 	MemoryContextReset(reconcile->context);
 	job->wake_at = budget_now();
 }

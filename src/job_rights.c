@@ -3,8 +3,9 @@
  * job_rights.c
  *		What the token may see, asked before everything is read with it.
  *
- * Before, not after: what is lost while the read goes on is seen by the next
- * reconcile as a change.
+ * Before, not after: a right that is lost while the read goes on is missed by the next
+ * reconcile.  One that is gained while it goes on, and lost again before the next one,
+ * is not.
  *
  * IDENTIFICATION
  *		src/job_rights.c
@@ -31,11 +32,15 @@ struct JobRights
 void
 job_rights_begin(Job *job)
 {
+	MemoryContext old;
+
 	if (job->mode != JOB_FULL || job->reconcile != NULL ||
-		!token_rights_is_due(job->org->name, job->entity->product, job->claim.job_id))
+		!token_rights_begin_asking(job->org->name, job->entity->product, job->claim.job_id))
 		return;
+	old = MemoryContextSwitchTo(job->context);
 	job->rights = palloc0(sizeof(JobRights));
 	job->rights->questions = token_rights_questions(job->org->name, job->entity);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -51,7 +56,8 @@ conclude(Job *job)
 		job->over = true;
 		return;
 	}
-	token_rights_note(job->org->name, job->entity->product, token_rights_format(&job->rights->rights, NULL));
+	token_rights_note(job->org->name, job->entity->product, job->claim.job_id,
+					  token_rights_format(&job->rights->rights, NULL));
 	session_commit(durable);
 	job->rights = NULL;			/* its memory is the job's */
 	job->wake_at = budget_now();

@@ -19,8 +19,8 @@
 #define RIGHTS_TIMEOUT_MS	10000
 
 /*
- * Within the transaction that starts a job: if it reads everything, and its product
- * is to be asked, it does that first (job->rights).
+ * Within the transaction in which a job begins to read: if that is everything, and
+ * its product is to be asked, it does that first (job->rights).
  */
 extern void job_rights_begin(Job *job);
 

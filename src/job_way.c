@@ -15,6 +15,7 @@
 
 #include "catalog/pg_type.h"
 #include "job_reconcile.h"
+#include "job_rights.h"
 #include "job_row.h"
 #include "job_way.h"
 #include "queue_fold.h"
@@ -62,12 +63,13 @@ restart(Job *job, const char *position, const char *note)
 		job->over = true;
 		return;
 	}
+	job->mode = JOB_FULL;
 	if (job->reconcile == NULL)
 		job_row_make_full(job, position, note);
 	note_strategy(job, note);
+	job_rights_begin(job);
 	session_commit(durable);
 
-	job->mode = JOB_FULL;
 	job->watermark = WATERMARK_NONE;
 	job_set_position(job, position);
 	job->unsaved_requests = 0;

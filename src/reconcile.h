@@ -4,7 +4,7 @@
  *		What the parts of a reconcile share.
  *
  *		read → prove → judge → fetch ─▶ end, if nothing is missing or the batch is held
- *		                         └─▶ confirm (by id), or again → prove again ─▶ apply → end
+ *		                         └─▶ confirm (by id), or again ─▶ prove again ─▶ apply → end
  *
  * Each phase is named in the job's position, and moves on in a transaction of its
  * own, so that whoever takes the job over goes on in it.
@@ -68,7 +68,9 @@ struct Reconcile
 	bool		sorted;
 	char	   *after;			/* last stored id that was looked at */
 	int64		stored;			/* live rows */
+	int64		unseen;			/* ... that the read did not show, candidates or not */
 	int64		candidates;
+	TimestampTz oldest;			/* when the first of them was written */
 };
 
 /* ---- job_reconcile.c ----------------------------------------------------- */

@@ -162,7 +162,8 @@ list_ids(Job *job)
 }
 
 /*
- * end_confirming: deletes what is confirmed, if nothing is left in doubt.
+ * end_confirming: deletes what is confirmed, if nothing is left in doubt.  A right
+ * that was lost meanwhile makes a 404, too.
  */
 static void
 end_confirming(Job *job)
@@ -184,7 +185,7 @@ end_confirming(Job *job)
 		reconcile_finish(job, "held", psprintf(INT64_FORMAT " records could not be confirmed to be gone: %s",
 											   in_doubt, why));
 	else
-		reconcile_move_on(job, RECONCILE_APPLY);
+		reconcile_move_on(job, job->reconcile->approval ? RECONCILE_APPLY : RECONCILE_PROVE_AGAIN);
 }
 
 void

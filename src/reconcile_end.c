@@ -41,14 +41,15 @@ note_success(const Job *job)
 }
 
 /*
- * accept_approved: people have looked at what the token may see now.
+ * accept_approved: people have looked at what the token may see now, and each record
+ * of the batch is gone.  If the API has one of them the others may be hidden, too.
  */
 static void
 accept_approved(int64 batch_id)
 {
 	const DeleteBatch *batch = delete_batch_look(batch_id);
 
-	if (batch != NULL && strcmp(batch->source, "reconcile") == 0)
+	if (batch != NULL && strcmp(batch->source, "reconcile") == 0 && batch->deleted == batch->candidates)
 		token_rights_accept(batch->org, batch->product, batch->entity, batch->read_at);
 }
 

@@ -36,6 +36,9 @@
 /* More missing records than these are read with their list. */
 #define FEW_MISSING		100
 
+/* A look whether others have got their answer. */
+#define OTHERS_ASK_US	(200 * INT64CONST(1000))
+
 /*
  * load_pages: the next ones; false if one is not what it should be.
  */
@@ -148,7 +151,7 @@ load_some(Job *job)
 }
 
 /*
- * next_rows: ($1 org, $2 last id, $3 job's start) → id, live, older than the read.
+ * next_rows: ($1 org, $2 last id, $3 job's start) → id, live, older than the read, when written.
  */
 static uint64
 next_rows(Job *job, Datum started_at)
@@ -157,7 +160,7 @@ next_rows(Job *job, Datum started_at)
 	Datum		args[3] = {CStringGetTextDatum(job->org->name), CStringGetTextDatum(job->reconcile->after), started_at};
 	MemoryContext context = CurrentMemoryContext;
 	const bool	read_only = true;
-	char	   *sql = psprintf("SELECT id, _deleted_at IS NULL, _synced_at < $3 FROM %s WHERE org = $1 AND id > $2 "
+	char	   *sql = psprintf("SELECT id, _deleted_at IS NULL, _synced_at < $3, _synced_at FROM %s WHERE org = $1 AND id > $2 "
 							   "ORDER BY org, id LIMIT %d",
 							   quote_qualified_identifier(job->entity->schema_name, job->entity->table_name), ROWS_AT_ONCE);
 
@@ -200,10 +203,14 @@ compare_some(Job *job)
 		int64		place = seen_set_find(reconcile->seen, id);
 
 		reconcile->stored += live;
+		reconcile->unseen += live && place < 0;
 		if (live && place >= 0)
 			seen_set_mark(reconcile->seen, place);
 		else if (live && result_bool(i, 3) && seen_set_find(reconcile->kept, id) < 0)
+		{
 			missing = lappend(missing, id);
+			reconcile->oldest = Min(reconcile->oldest, result_timestamp(i, 4, DT_NOBEGIN));
+		}
 		last = id;
 	}
 	if (last != NULL)
@@ -235,7 +242,8 @@ settle_batch(Job *job)
 	Reconcile  *reconcile = job->reconcile;
 	int64		n_seen = seen_set_count(reconcile->seen);
 	DeleteScope scope = reconcile_scope(job);
-	const char *doubt = token_rights_doubt(scope.org, scope.product, scope.entity, reconcile->rights);
+	const char *doubt = token_rights_doubt(scope.org, scope.product, scope.entity, reconcile->rights,
+										   reconcile->oldest);
 	StringInfoData reasons;
 
 	initStringInfo(&reasons);
@@ -252,10 +260,10 @@ settle_batch(Job *job)
 	}
 	if (reconcile->rights == NULL)
 		return;
-	token_rights_note(scope.org, scope.product, reconcile->rights);
-	/* where nothing is missing, no right to see it was lost */
-	if (doubt == NULL || reconcile->batch == 0)
-		token_rights_accept(scope.org, scope.product, scope.entity, GetCurrentTransactionStartTimestamp());
+	token_rights_note(scope.org, scope.product, job->claim.job_id, reconcile->rights);
+	/* where all rows were seen, no right to see one was lost */
+	if (doubt == NULL || reconcile->unseen == 0)
+		token_rights_accept(scope.org, scope.product, scope.entity, job_start_time(job));
 }
 
 /*
@@ -326,7 +334,31 @@ note_missing(Job *job)
 		args[1] = Int32GetDatum(n);
 		args[2] = PointerGetDatum(bytes);
 		(void) statement_run(&insert, args, NULL);
+		/* they are written with rights that nobody knows */
+		if (reconcile->rights == NULL)
+			token_rights_note(job->org->name, job->entity->product, job->claim.job_id, NULL);
 	}
+}
+
+/*
+ * others_ask: somebody asks just now what the token may see: the judgement waits for
+ * the answer.
+ */
+static bool
+others_ask(Job *job)
+{
+	const bool	durable = false;
+	bool		they_do;
+
+	if (!session_begin("looking at what the token might see"))
+	{
+		job->over = true;
+		return true;
+	}
+	they_do = token_rights_are_asked(job->org->name, job->entity->product);
+	session_commit(durable);
+	job->wake_at = budget_now() + OTHERS_ASK_US;
+	return they_do;
 }
 
 /*
@@ -339,6 +371,8 @@ conclude(Job *job)
 	const bool	may_end = false;
 	const bool	durable = true;
 
+	if (others_ask(job))
+		return;
 	if (!reconcile_begin_step(job, "judging what is missing", may_end, reconcile_position(job, RECONCILE_FETCH)))
 		return;
 	settle_batch(job);

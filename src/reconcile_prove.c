@@ -178,8 +178,10 @@ reconcile_answer_question(Job *job, const PageRequest *request)
 			reconcile->total = is_known ? page->total_count : -1;
 			break;
 		case QUESTION_PRODUCT:
-			if (is_known || request->refusal != NULL)
+			if (is_known || (request->refusal != NULL && request->is_final))
 				store_access(job, question->product, is_known ? NULL : request->refusal);
+			else
+				reconcile->token_rights.is_incomplete = true;
 			break;
 	}
 	if (!job->over)

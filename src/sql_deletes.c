@@ -21,6 +21,7 @@
 #include "queue.h"
 #include "session.h"
 #include "sql_args.h"
+#include "token_rights.h"
 #include "utils/builtins.h"
 #include "wait.h"
 
@@ -165,6 +166,7 @@ sync_deletes_undo(PG_FUNCTION_ARGS)
 	entity = manifest_load_named(psprintf("%s.%s", batch->product, batch->entity));
 	warn_of_lost_images(batch);
 	rows = delete_undo(entity, batch);
+	token_rights_forget_accepted(batch->org, batch->product, batch->entity);
 	note_decision(number, "undone");
 	owner_scope_leave(&scope);
 	SPI_finish();

@@ -24,8 +24,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* In place of rights that could not be read: no others are the same. */
+/* In place of rights that could not be read, and, with a job's id, of those that it asks for. */
 #define UNKNOWN	"unknown"
+#define ASKED	"asked "
 
 static void
 add_question(List **questions, const char *product, const char *base_path, const char *api_version)
@@ -101,58 +102,80 @@ token_rights_format(const TokenRights *rights, const char *products)
 }
 
 bool
-token_rights_is_due(const char *org, const char *product, int64 job_id)
+token_rights_begin_asking(const char *org, const char *product, int64 job_id)
 {
 	/*
-	 * Of jobs that begin together the first one asks; one that has no entity asks
-	 * something else.  A new credential may be another user's.
+	 * What was noted, or is being asked, holds for a while; but not for another
+	 * credential, which may be another user's, nor if a reconcile has said since that
+	 * it does not count.
 	 */
-	static Statement is_due = {
-		"SELECT NOT EXISTS (SELECT 1 FROM sync_engine.token_rights WHERE (org, product) = ($1, $2) "
-		"    AND noted_at > greatest(now() - interval '10 minutes', "
-		"      (SELECT updated_at FROM sync_engine.credential WHERE org = $1))) "
-		"  AND NOT EXISTS (SELECT 1 FROM sync_engine.job j JOIN sync_engine.entity USING (product, entity) "
-		"    WHERE j.org = $1 AND j.product = $2 AND j.job_id < $3 AND j.status = 'running' AND j.mode = 'full' "
-		"    AND j.started_at > now() - interval '1 minute')",
+	static Statement ask = {
+		"INSERT INTO sync_engine.token_rights (org, product, rights) SELECT $1, $2, '" ASKED "' || $3 "
+		"WHERE NOT EXISTS (SELECT 1 FROM sync_engine.token_rights r WHERE (r.org, r.product) = ($1, $2) "
+		"  AND r.noted_at > greatest(now() - interval '10 minutes', "
+		"    (SELECT updated_at FROM sync_engine.credential WHERE org = $1), "
+		"    (SELECT max(rights_accepted_at) FROM sync_engine.sync_state WHERE (org, product) = ($1, $2))) "
+		"  AND (r.rights NOT LIKE '" ASKED "%' OR EXISTS (SELECT 1 FROM sync_engine.job j WHERE (j.org, j.product) = ($1, $2) "
+		"    AND j.job_id <> $3 AND r.rights = '" ASKED "' || j.job_id AND j.status = 'running'))) "
+		"ON CONFLICT (org, product, rights) DO UPDATE SET noted_at = now()",
 		3, {TEXTOID, TEXTOID, INT8OID}
 	};
 	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(product), Int64GetDatum(job_id)};
 
-	(void) statement_run(&is_due, args, NULL);
-	return result_bool(0, 1);
+	return statement_run(&ask, args, NULL) > 0;
 }
 
 void
-token_rights_note(const char *org, const char *product, const char *rights)
+token_rights_note(const char *org, const char *product, int64 job_id, const char *rights)
 {
 	static Statement upsert = {
-		"INSERT INTO sync_engine.token_rights (org, product, rights) VALUES ($1, $2, $3) "
-		"ON CONFLICT (org, product, rights) DO UPDATE SET noted_at = now()",
-		3, {TEXTOID, TEXTOID, TEXTOID}
+		"WITH asked AS (DELETE FROM sync_engine.token_rights "
+		"  WHERE (org, product, rights) = ($1, $2, '" ASKED "' || $4) RETURNING first_noted_at, noted_at) "
+		"INSERT INTO sync_engine.token_rights AS r (org, product, rights, first_noted_at, noted_at) "
+		"SELECT $1, $2, $3, coalesce(a.first_noted_at, now()), coalesce(a.noted_at, now()) "
+		"FROM (SELECT) one LEFT JOIN asked a ON true "
+		"ON CONFLICT (org, product, rights) DO UPDATE SET noted_at = greatest(r.noted_at, EXCLUDED.noted_at)",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
 	};
-	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(product),
-	CStringGetTextDatum(rights ? rights : UNKNOWN)};
+	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(product),
+	CStringGetTextDatum(rights ? rights : UNKNOWN), Int64GetDatum(job_id)};
 
 	(void) statement_run(&upsert, args, NULL);
 }
 
+bool
+token_rights_are_asked(const char *org, const char *product)
+{
+	static Statement is_asked = {
+		"SELECT 1 FROM sync_engine.token_rights r JOIN sync_engine.job j ON r.rights = '" ASKED "' || j.job_id "
+		"WHERE (r.org, r.product) = ($1, $2) AND (j.org, j.product) = ($1, $2) AND j.status = 'running'",
+		2, {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(org), CStringGetTextDatum(product)};
+
+	return statement_run(&is_asked, args, NULL) > 0;
+}
+
 const char *
-token_rights_doubt(const char *org, const char *product, const char *entity, const char *rights)
+token_rights_doubt(const char *org, const char *product, const char *entity, const char *rights, TimestampTz oldest)
 {
 	/* what was noted without its products is compared without them */
 	static Statement compare = {
-		"SELECT count(*) = 0, coalesce(bool_or(r.rights = '" UNKNOWN "'), false), "
-		"  coalesce(bool_or(r.rights NOT IN ($4, split_part($4, '.', 1))), false) "
-		"FROM sync_engine.token_rights r WHERE (r.org, r.product) = ($1, $2) AND r.noted_at >= coalesce("
-		"  (SELECT s.rights_accepted_at FROM sync_engine.sync_state s WHERE (s.org, s.product, s.entity) = ($1, $2, $3)), "
-		"  '-infinity')",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+		"WITH accepted AS (SELECT (SELECT rights_accepted_at FROM sync_engine.sync_state "
+		"    WHERE (org, product, entity) = ($1, $2, $3)) AS at) "
+		"SELECT (SELECT at IS NULL FROM accepted) AND count(*) FILTER (WHERE first_noted_at <= $5) = 0, "
+		"  coalesce(bool_or(is_unknown), false), "
+		"  coalesce(bool_or(NOT is_unknown AND rights NOT IN ($4, split_part($4, '.', 1))), false) "
+		"FROM (SELECT *, rights = '" UNKNOWN "' OR rights LIKE '" ASKED "%' AS is_unknown FROM sync_engine.token_rights "
+		"  WHERE (org, product) = ($1, $2) AND noted_at >= coalesce((SELECT at FROM accepted), '-infinity')) r",
+		5, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
 	};
-	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(product), CStringGetTextDatum(entity)};
+	Datum		args[5] = {CStringGetTextDatum(org), CStringGetTextDatum(product), CStringGetTextDatum(entity)};
 
 	if (rights == NULL)
 		return "what the token may see could not be read";
 	args[3] = CStringGetTextDatum(rights);
+	args[4] = TimestampTzGetDatum(oldest);
 	(void) statement_run(&compare, args, NULL);
 	if (result_bool(0, 1) || result_bool(0, 2))
 		return "what the token might see when rows were read is not known";
@@ -160,7 +183,7 @@ token_rights_doubt(const char *org, const char *product, const char *entity, con
 }
 
 void
-token_rights_accept(const char *org, const char *product, const char *entity, TimestampTz until)
+token_rights_accept(const char *org, const char *product, const char *entity, TimestampTz before)
 {
 	static Statement upsert = {
 		"INSERT INTO sync_engine.sync_state AS s (org, product, entity, rights_accepted_at) VALUES ($1, $2, $3, $4) "
@@ -169,7 +192,19 @@ token_rights_accept(const char *org, const char *product, const char *entity, Ti
 		4, {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
 	};
 	Datum		args[4] = {CStringGetTextDatum(org), CStringGetTextDatum(product), CStringGetTextDatum(entity),
-	TimestampTzGetDatum(until)};
+	TimestampTzGetDatum(before)};
 
 	(void) statement_run(&upsert, args, NULL);
+}
+
+void
+token_rights_forget_accepted(const char *org, const char *product, const char *entity)
+{
+	static Statement update = {
+		"UPDATE sync_engine.sync_state SET rights_accepted_at = NULL WHERE (org, product, entity) = ($1, $2, $3)",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[3] = {CStringGetTextDatum(org), CStringGetTextDatum(product), CStringGetTextDatum(entity)};
+
+	(void) statement_run(&update, args, NULL);
 }

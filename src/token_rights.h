@@ -4,8 +4,7 @@
  *		What a token may see, and what it might see when rows were read.
  *
  * A token acts as its user: what the user may not see is left out of lists without
- * a word (api.md, "A token acts as its user"), so a loss of rights looks like
- * deletes.  Whoever reads everything notes the rights that it reads with; a
+ * a word, so a loss of rights looks like deletes.  Whoever reads everything notes the rights that it reads with; a
  * reconcile deletes only if its own are those of all who have read since the last
  * one whose result was accepted.
  *
@@ -56,18 +55,29 @@ extern void token_rights_fold(TokenRights *rights, const char *product, const Pa
 extern const char *token_rights_format(const TokenRights *rights, const char *products);
 
 /*
- * Within a transaction: whether this job, which reads everything, is the one that
- * asks for its product.
+ * Within the transaction that starts it: whether this job, which reads everything,
+ * asks for its product.  From then on the others need not: if it gets no answer,
+ * that stays on record, as rights that nobody knows.
  */
-extern bool token_rights_is_due(const char *org, const char *product, int64 job_id);
+extern bool token_rights_begin_asking(const char *org, const char *product, int64 job_id);
 
-/* Notes rights that rows are read with; NULL = unknown. */
-extern void token_rights_note(const char *org, const char *product, const char *rights);
+/* Notes rights that rows are read with, NULL = unknown; the job asks no more. */
+extern void token_rights_note(const char *org, const char *product, int64 job_id, const char *rights);
 
-/* Why rows that the token does not show need not be gone, or NULL. */
-extern const char *token_rights_doubt(const char *org, const char *product, const char *entity, const char *rights);
+/* Whether a job that runs is about to note some. */
+extern bool token_rights_are_asked(const char *org, const char *product);
 
-/* What was read until then is all that the token's rights of then show. */
-extern void token_rights_accept(const char *org, const char *product, const char *entity, TimestampTz until);
+/*
+ * Why rows that the token does not show need not be gone, or NULL.  oldest: when
+ * the first of them was written.
+ */
+extern const char *token_rights_doubt(const char *org, const char *product, const char *entity, const char *rights,
+									  TimestampTz oldest);
+
+/* What was noted before does not count any more for the entity. */
+extern void token_rights_accept(const char *org, const char *product, const char *entity, TimestampTz before);
+
+/* It counts again. */
+extern void token_rights_forget_accepted(const char *org, const char *product, const char *entity);
 
 #endif							/* SYNC_ENGINE_TOKEN_RIGHTS_H */

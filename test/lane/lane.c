@@ -28,6 +28,7 @@
 #include "queue_claim.h"
 #include "queue_control.h"
 #include "session.h"
+#include "shmem.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -52,6 +53,14 @@ PG_FUNCTION_INFO_V1(lane_pause_waiting);
 PG_FUNCTION_INFO_V1(lane_resume);
 PG_FUNCTION_INFO_V1(lane_recover);
 PG_FUNCTION_INFO_V1(lane_free_stranded);
+
+/*
+ * shmem_wake_at_commit: nobody is woken; the spec says who looks when.
+ */
+void
+shmem_wake_at_commit(void)
+{
+}
 
 /*
  * enter: as session_begin does, but that the transaction is there already.

@@ -9,7 +9,7 @@ use Test::More;
 
 my $people = 300;
 
-my $simulator = start_simulator(people => $people, orgs => 40, rate_limit => 0);
+my $simulator = start_simulator(people => $people, orgs => 50, rate_limit => 0);
 my $node = new_cluster(init => { allows_streaming => 1 });
 my $used = 0;
 
@@ -193,6 +193,56 @@ subtest 'permission shrinks a little after the first full' => sub {
 	my @gone = mutate($silent, 'Person', op => 'delete', count => 2);
 	$run = reconcile($silent, 'succeeded', 'Person');
 	is(deleted_ids($run), "@gone", 'a reconcile that misses nothing is what later ones are compared with');
+};
+
+subtest 'a full that asks what the token may see' => sub {
+	my ($alone, $relied, $elsewhere, $restored) = map { new_org() } 1 .. 4;
+	my $ask = '/people/v2/me';
+	my $not_known = qr/^what the token might see when rows were read is not known$/;
+
+	# it is cancelled before it has read anything
+	$simulator->post('fault', org => $alone, path => $ask, kind => 'hang', count => 0);
+	my $run = start($alone, 'full', 'Person');
+	wait_for(sub { value("SELECT count(*) FROM sync_engine.token_rights WHERE org = '$alone' AND rights LIKE 'asked %'") }, 60, 'it asks');
+	value("SELECT sync_cancel($run)");
+	ends($run, 'cancelled');
+	$simulator->post('fault/clear');
+	sync($alone, 'Person');
+	my @gone = mutate($alone, 'Person', op => 'delete', count => 2);
+	$run = reconcile($alone, 'succeeded', 'Person');
+	is(deleted_ids($run), "@gone", 'nobody got an answer, and nobody has read: the next one asks');
+
+	# another has read meanwhile
+	$simulator->post('fault', org => $relied, path => $ask, kind => 'hang', count => 0);
+	$run = start($relied, 'full', 'Person');
+	wait_for(sub { value("SELECT count(*) FROM sync_engine.token_rights WHERE org = '$relied' AND rights LIKE 'asked %'") }, 60, 'it asks');
+	sync($relied, 'Campus');
+	value("SELECT sync_cancel($run)");
+	ends($run, 'cancelled');
+	$simulator->post('fault/clear');
+	sync($relied, 'Person');
+	mutate($relied, 'Campus', op => 'delete', count => 1);
+	$run = reconcile($relied, 'held', 'Campus');
+	like(batch($run, 'reason'), $not_known, 'nobody got an answer, but somebody has read: the batch waits');
+
+	# an answer that leads elsewhere is none, and no reason not to read
+	$simulator->post('fault', org => $elsewhere, path => $ask, kind => 'redirect', count => 0, arg => 'http://127.0.0.1:9');
+	sync($elsewhere, 'Person');
+	$simulator->post('fault/clear');
+	mutate($elsewhere, 'Person', op => 'delete', count => 1);
+	$run = reconcile($elsewhere, 'held', 'Person');
+	like(batch($run, 'reason'), $not_known, 'it is sent elsewhere: it reads, and the batch waits');
+
+	# rows that are older than all that is noted
+	sync($restored, 'Person');
+	value("UPDATE pco_people.person SET _synced_at = _synced_at - interval '1 day' WHERE org = '$restored'");
+	mutate($restored, 'Person', op => 'delete', count => 1);
+	$run = reconcile($restored, 'held', 'Person');
+	like(batch($run, 'reason'), $not_known, 'rows of a backup: the batch waits');
+	is(value('SELECT sync_deletes_approve(' . batch($run, 'batch') . ')'), 1, 'rows of a backup: until somebody approves');
+	@gone = mutate($restored, 'Person', op => 'delete', count => 1);
+	$run = reconcile($restored, 'succeeded', 'Person');
+	is(deleted_ids($run), "@gone", 'rows of a backup: from then on they are known');
 };
 
 subtest 'the token cannot be asked what it may see' => sub {

@@ -174,12 +174,20 @@ sub do_demote
 	return;
 }
 
-# do_pass: time passes.
+# do_pass: time passes, at the API, and since something was deleted here.
 sub do_pass
 {
 	my ($self, $step) = @_;
+	my $passed = "interval '$step->{minutes} min'";
+	my $of_org = "org = '$self->{org}'";
 
 	$self->sim('clock', ahead => $self->{clock} += 60 * $step->{minutes});
+	$self->sql(join '; ',
+		"UPDATE sync_engine.delete_batch SET applied_at = applied_at - $passed WHERE $of_org",
+		"UPDATE sync_engine.delete_candidate SET changed_at = changed_at - $passed
+			WHERE batch IN (SELECT batch FROM sync_engine.delete_batch WHERE $of_org)",
+		map { "UPDATE $_ SET _deleted_at = _deleted_at - $passed WHERE $of_org AND _deleted_at IS NOT NULL" }
+		  map { data_table($_) } sort keys %list_of);
 	return;
 }
 
@@ -270,7 +278,11 @@ sub do_record
 	my ($id) = $self->choose($step->{entity}, $step->{pick}, 1);
 
 	return if !defined $id || !$self->has_function('sync_record');
-	$self->add(' -> ' . $self->sql("SELECT sync_record('$self->{org}', '$step->{entity}', '$id')"));
+	my $result = eval { $self->sql("SELECT sync_record('$self->{org}', '$step->{entity}', '$id')") };
+
+	# what the API refuses, the caller is told
+	die $@ if !defined $result && $@ !~ /ERROR:  the (?:API|token) /;
+	$self->add(' -> ' . ($result // 'refused'));
 	return;
 }
 
