@@ -82,14 +82,10 @@ writer_create(const Entity *entity, const char *org, DataTable table, int64 run_
 void
 writer_destroy(Writer *writer)
 {
-	if (writer->lookup != NULL)
-		SPI_freeplan(writer->lookup);
-	if (writer->stored != NULL)
-		SPI_freeplan(writer->stored);
-	if (writer->insert != NULL)
-		SPI_freeplan(writer->insert);
-	if (writer->upsert != NULL)
-		SPI_freeplan(writer->upsert);
+	shared_plan_release(writer->lookup);
+	shared_plan_release(writer->stored);
+	shared_plan_release(writer->insert);
+	shared_plan_release(writer->upsert);
 }
 
 static int
@@ -152,7 +148,7 @@ static char *
 upsert(Batch *batch, Pending **pending, int n)
 {
 	Writer	   *writer = batch->writer;
-	SPIPlanPtr *plan = batch->all_new ? &writer->insert : &writer->upsert;
+	SharedPlan **plan = batch->all_new ? &writer->insert : &writer->upsert;
 	Datum	   *rows = palloc(sizeof(Datum) * n);
 	Datum		args[3];
 	const bool	read_only = false;
@@ -174,7 +170,7 @@ upsert(Batch *batch, Pending **pending, int n)
 	args[0] = CStringGetTextDatum(writer->org);
 	args[1] = Int64GetDatum(writer->run_id);
 	args[2] = PointerGetDatum(construct_array(rows, n_rows, RECORDOID, -1, false, TYPALIGN_DOUBLE));
-	if (SPI_execute_plan(*plan, args, NULL, read_only, 0) != SPI_OK_INSERT)
+	if (SPI_execute_plan((*plan)->plan, args, NULL, read_only, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write records");
 	if (SPI_processed < n_rows)
 		return pstrdup("a trigger or rule of the table skips the record");

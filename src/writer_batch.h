@@ -14,8 +14,8 @@
 
 #include "access/htup.h"
 #include "delete_batch.h"
-#include "executor/spi.h"
 #include "record.h"
+#include "shared_plan.h"
 #include "writer.h"
 
 struct Writer
@@ -26,10 +26,10 @@ struct Writer
 	int64		run_id;
 	int64		job_id;
 	RecordMapper *mapper;
-	SPIPlanPtr	lookup;
-	SPIPlanPtr	stored;
-	SPIPlanPtr	insert;
-	SPIPlanPtr	upsert;
+	SharedPlan *lookup;
+	SharedPlan *stored;
+	SharedPlan *insert;
+	SharedPlan *upsert;
 	TupleDesc	row;			/* of a row of the upsert */
 	int64		open_dead_letters;
 	int			come_again;		/* records that another parent brought in this run */

@@ -3,8 +3,7 @@
  * writer_plan.c
  *		The writer's statements on one data table.
  *
- * Each is planned once a job and saved; the plan makes itself anew when
- * somebody changes the table.
+ * A plan makes itself anew when somebody changes the table.
  *
  * IDENTIFICATION
  *		src/writer_plan.c
@@ -62,58 +61,48 @@ writer_describe_row(const Entity *entity)
 	return BlessTupleDesc(row);
 }
 
-static SPIPlanPtr
-save_plan(const char *sql, int nargs, Oid *types)
-{
-	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
-
-	if (plan == NULL)
-		elog(ERROR, "could not plan \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
-	return plan;
-}
-
 /*
  * writer_plan_lookup: one descent of the primary key for each id.  The plan is kept
  * from when the table was small to when it is not, so it must not be left to
  * the planner to read all rows of the org and pick.
  */
-SPIPlanPtr
+SharedPlan *
 writer_plan_lookup(const Entity *entity)
 {
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
 	const char *parent = entity->parent == NULL ? "NULL" :
 		psprintf("%s::text", quote_identifier(entity->params[entity->n_params - 1]));
+	char	   *sql = psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
+							   "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at, _run_id, %s, _deleted_at, _deleted_by FROM %s "
+							   "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
+							   entity->updated_at >= 0 ? "updated_at::timestamptz" : "NULL::timestamptz",
+							   parent, quote_qualified_identifier(entity->schema_name, entity->table_name));
 
-	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
-							  "(SELECT id, _hash, _deleted_at IS NULL, %s, _synced_at, _run_id, %s, _deleted_at, _deleted_by FROM %s "
-							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t",
-							  entity->updated_at >= 0 ? "updated_at::timestamptz" : "NULL::timestamptz",
-							  parent, quote_qualified_identifier(entity->schema_name, entity->table_name)),
-					 2, types);
+	return shared_plan_get(sql, lengthof(types), types);
 }
 
-SPIPlanPtr
+SharedPlan *
 writer_plan_stored(const Entity *entity)
 {
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
 	StringInfoData columns;
+	char	   *sql;
 
 	initStringInfo(&columns);
 	for (int i = 0; i < entity->n_columns; i++)
 		appendStringInfo(&columns, ", %s::%s", quote_identifier(entity->columns[i].name),
 						 format_type_be(writer_column_type(entity->columns[i].type)));
-	return save_plan(psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
-							  "(SELECT id, _extra, _hash%s FROM %s "
-							  "WHERE org = $1 AND id = u.id LIMIT 1) AS t", columns.data,
-							  quote_qualified_identifier(entity->schema_name, entity->table_name)),
-					 2, types);
+	sql = psprintf("SELECT t.* FROM unnest($2) AS u(id), LATERAL "
+				   "(SELECT id, _extra, _hash%s FROM %s "
+				   "WHERE org = $1 AND id = u.id LIMIT 1) AS t", columns.data,
+				   quote_qualified_identifier(entity->schema_name, entity->table_name));
+	return shared_plan_get(sql, lengthof(types), types);
 }
 
 /*
  * writer_plan_write: the org, the run, and an array of rows.
  */
-SPIPlanPtr
+SharedPlan *
 writer_plan_write(const Entity *entity, TupleDesc row, bool all_new)
 {
 	StringInfoData sql;
@@ -148,5 +137,5 @@ writer_plan_write(const Entity *entity, TupleDesc row, bool all_new)
 		appendStringInfo(&sql, " ON CONFLICT (org, id) DO UPDATE SET %s"
 						 "_extra = EXCLUDED._extra, _hash = EXCLUDED._hash, _run_id = EXCLUDED._run_id, "
 						 "_synced_at = now(), _deleted_at = NULL, _deleted_by = NULL", sets.data);
-	return save_plan(sql.data, lengthof(types), types);
+	return shared_plan_get(sql.data, lengthof(types), types);
 }

@@ -12,8 +12,8 @@
 #define SYNC_ENGINE_WRITER_PLAN_H
 
 #include "access/tupdesc.h"
-#include "executor/spi.h"
 #include "manifest.h"
+#include "shared_plan.h"
 
 /* Members of a row of the upsert before those of the columns. */
 #define UPSERT_ID		0
@@ -28,12 +28,12 @@ extern Oid	writer_column_type(ColumnType type);
 extern TupleDesc writer_describe_row(const Entity *entity);
 
 /* ($1 org, $2 ids) → id, hash, live, updated_at, synced_at, run_id, parent, deleted_at, deleted_by of those stored. */
-extern SPIPlanPtr writer_plan_lookup(const Entity *entity);
+extern SharedPlan *writer_plan_lookup(const Entity *entity);
 
 /* ($1 org, $2 ids) → what is stored, as rows of the upsert. */
-extern SPIPlanPtr writer_plan_stored(const Entity *entity);
+extern SharedPlan *writer_plan_stored(const Entity *entity);
 
 /* ($1 org, $2 run, $3 rows); all_new: none of them is stored. */
-extern SPIPlanPtr writer_plan_write(const Entity *entity, TupleDesc row, bool all_new);
+extern SharedPlan *writer_plan_write(const Entity *entity, TupleDesc row, bool all_new);
 
 #endif							/* SYNC_ENGINE_WRITER_PLAN_H */

@@ -76,7 +76,7 @@ look_up(Batch *batch, int *n_stored)
 
 	if (writer->lookup == NULL)
 		writer->lookup = writer_plan_lookup(writer->entity);
-	if (SPI_execute_plan(writer->lookup, args, NULL, read_only, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(writer->lookup->plan, args, NULL, read_only, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up records");
 
 	*n_stored = (int) SPI_processed;
@@ -167,7 +167,7 @@ fetch_stored(Batch *batch)
 
 	if (writer->stored == NULL)
 		writer->stored = writer_plan_stored(writer->entity);
-	if (SPI_execute_plan(writer->stored, args, NULL, read_only, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(writer->stored->plan, args, NULL, read_only, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not fetch stored rows");
 
 	batch->stored = SPI_tuptable->tupdesc;
