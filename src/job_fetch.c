@@ -468,14 +468,18 @@ job_fetch_take(Job *job, PageRequest *request)
 }
 
 bool
+job_fetch_can_apply(const Job *job)
+{
+	return !job->over && job->n_window > 0 && job->window[0]->state == REQUEST_ANSWERED;
+}
+
+void
 job_fetch_apply(Job *job)
 {
-	if (job->over || job->n_window == 0 || job->window[0]->state != REQUEST_ANSWERED)
-		return false;
 	if (job->claim.suspect && !suspect_mark(job))
 	{
 		job->over = true;
-		return true;
+		return;
 	}
 	if (job->inquiry != NULL)
 		inquiry_finish(job, http_response(job->window[0]->transfer), NULL);
@@ -487,5 +491,4 @@ job_fetch_apply(Job *job)
 		job_page_apply(job, job->window[0]);
 	if (job->claim.suspect && !job->over)
 		suspect_unmark(job);
-	return true;
 }

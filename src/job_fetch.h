@@ -22,7 +22,8 @@ extern void job_fetch_send(Job *job, HttpClient *client, int window, int *room);
 /* Takes an answer to one of its requests. */
 extern void job_fetch_take(Job *job, PageRequest *request);
 
-/* Applies the next page if it is there; true if something was done. */
-extern bool job_fetch_apply(Job *job);
+/* Whether the next page is there; and applies it. */
+extern bool job_fetch_can_apply(const Job *job);
+extern void job_fetch_apply(Job *job);
 
 #endif							/* SYNC_ENGINE_JOB_FETCH_H */

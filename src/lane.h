@@ -49,6 +49,9 @@ extern ErrorData *lane_recover(void);
 extern bool lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg,
 						  const Activity *activity);
 
+/* Sends what is to be sent, and takes what has come; between steps, too. */
+extern void lane_drive(void);
+
 /* ---- lane_find.c: what is to be done ---- */
 
 /* Takes requests and wishes, plans runs, claims jobs and starts them. */

@@ -89,7 +89,7 @@ start_jobs(List *claimed)
 		{
 			lane_send_first(lane.jobs[lane.n_jobs - 1]);
 			/* what the budget admits goes now, not when all jobs have begun */
-			http_drive(lane.client);
+			lane_drive();
 		}
 	}
 }

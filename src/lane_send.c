@@ -169,6 +169,8 @@ send_some(Job *job, Load *load, bool of_share, int most)
 	allowed.requests = before;
 	(void) lane_run_step(send_step, job, &allowed, &activity_sync_page);
 	sent = before - allowed.requests;
+	if (sent > 0)
+		lane_drive();
 	job->lane_org->has_sent = job->lane_org->has_sent || sent > 0;
 	job->lane_org->under_way += sent;
 	job->lane_org->buffered += sent * page_bytes(job);

@@ -21,6 +21,11 @@
 /* So often in a row may writing a page take too long. */
 #define MAX_TIMEOUTS		3
 
+/* Between steps that take less than this the sockets need not be looked at. */
+#define DRIVE_EVERY_US		1000
+
+static GovTime driven_at = 0;
+
 ErrorData *
 lane_recover(void)
 {
@@ -110,6 +115,13 @@ handle_error(Job *job, ErrorData *error, const Activity *activity, bool timed_ou
 	PG_END_TRY();
 }
 
+void
+lane_drive(void)
+{
+	http_drive(lane.client);
+	driven_at = budget_now();
+}
+
 /*
  * lane_run_step: the requests under way do not wait for the steps of all others:
  * one that leaves later than it was admitted may be one too many where it arrives.
@@ -140,6 +152,7 @@ lane_run_step(bool (*step) (Job *job, void *arg), Job *job, void *arg, const Act
 	lane_slot->applying_job = 0;
 	lane_slot->applying_since = outer;
 	suspect_let_go();
-	http_drive(lane.client);
+	if (budget_now() - driven_at >= DRIVE_EVERY_US)
+		lane_drive();
 	return result;
 }

@@ -110,7 +110,8 @@ take_step(Job *job, void *arg)
 static bool
 apply_step(Job *job, void *arg)
 {
-	return job_fetch_apply(job);
+	job_fetch_apply(job);
+	return true;
 }
 
 static void
@@ -118,7 +119,7 @@ take_responses(void)
 {
 	HttpTransfer *transfer;
 
-	http_drive(lane.client);
+	lane_drive();
 	if (!http_healthy(lane.client))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -143,6 +144,8 @@ apply_pages(void)
 
 	for (int i = 0; i < lane.n_jobs; i++)
 	{
+		if (!job_fetch_can_apply(lane.jobs[i]))
+			continue;
 		any = lane_run_step(apply_step, lane.jobs[i], NULL, &activity_write_page) || any;
 		MemoryContextReset(lane.context);
 		CHECK_FOR_INTERRUPTS();
