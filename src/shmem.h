@@ -28,7 +28,7 @@
 /* Backends that can wait in sync_run or sync_wait at once. */
 #define MAX_WAITERS			128
 /* Jobs that one lane works on at once; also bounds its memory. */
-#define MAX_LANE_JOBS		256
+#define MAX_LANE_JOBS		512
 /* The canonical names of all 256 entities fit in half of this. */
 #define MAX_REQUEST_BYTES	16384
 

@@ -15,7 +15,7 @@ my $people = 250;
 my $first_page = 100;
 
 # Jobs for more than one lane, which takes so many at once (MAX_LANE_JOBS).
-my $lane_jobs = 256;
+my $lane_jobs = 512;
 my @independent = qw(Person Campus MaritalStatus NamePrefix Tab Household PersonMerger);
 my $orgs = int($lane_jobs / @independent) + 2;
 

@@ -78,7 +78,7 @@ ok($simulator->stop, 'the simulator stops as it should');
 # ---- More jobs than one lane takes at once --------------------------------
 
 # See MAX_LANE_JOBS.
-my $lane_jobs = 256;
+my $lane_jobs = 512;
 my @independent = qw(Person Household Campus Tab MaritalStatus NamePrefix);
 my $crowd = int($lane_jobs / @independent) + 2;
 my $before;

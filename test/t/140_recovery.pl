@@ -17,7 +17,7 @@ my $soon_s = 30;
 my $max_waiters = 128;
 
 # Jobs for more than one lane, which takes so many at once (MAX_LANE_JOBS).
-my $lane_jobs = 256;
+my $lane_jobs = 512;
 my @independent = qw(Person Campus MaritalStatus NamePrefix Tab Household PersonMerger);
 my $slow_orgs = int($lane_jobs / @independent) + 2;
 
