@@ -32,7 +32,7 @@ my $shallow = 1_000;
 my $measured = 1_000;
 
 # What two lanes take at once is not queued any more.
-my $places = 512;
+my $places = 1024;
 
 # What must hold: claiming costs at most so many times as much.
 my $most_ratio = 2;
