@@ -304,7 +304,7 @@ cmp_ok(time - $start, '<', 10, "$name: meanwhile");
 # So slow that all are there before the first has ended; but whoever comes later
 # waits as long for each place.
 $name = 'two lanes';
-$slow->post('latency', ms => 8_000);
+$slow->post('latency', ms => 3_000);
 start_slow_jobs();
 wait_for(sub { lane_pids($node) == 2 }, $soon_s, "$name: there are so many jobs that a second one helps");
 

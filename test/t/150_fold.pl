@@ -21,7 +21,7 @@ my %via = (
 my $simulator = start_simulator(people => $people, orgs => 20, rate_limit => 0);
 
 # A few pages a second: a run can be met in its middle.
-my $slow_people = 1500;
+my $slow_people = 3000;
 my $slow = start_simulator(people => 1, rate_limit => 15, rate_period => 1);
 my $node = new_cluster();
 my ($used, $slow_used) = (0, 0);
@@ -358,7 +358,8 @@ $org = slow_org();
 $run = start($org, [ 'Person', @children ]);
 for my $kill (1 .. 4)
 {
-	has_fetched($node, $run, 'Person', $kill * $slow_people / 6);
+	# early enough that some seconds are left after the last
+	has_fetched($node, $run, 'Person', $kill * $slow_people / 8);
 	if ($kill == 3)
 	{
 		$node->kill9;
