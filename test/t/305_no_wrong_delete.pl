@@ -177,6 +177,13 @@ subtest 'permission shrinks a little after the first full' => sub {
 	like(batch($run, 'reason'), qr/^what the token may see has changed/, 'the same after another full');
 	is_complete($node, $org, 'fewer are seen', 'Person');
 
+	# a batch whose records were there after all says nothing of the next one
+	$simulator->post('permission', org => $org, visible_percent => 100);
+	is(value('SELECT sync_deletes_approve(' . batch($run, 'batch') . ')'), 0, 'approved, but all are there again');
+	$simulator->post('permission', org => $org, visible_percent => $few);
+	$run = reconcile($org, 'held', 'Person');
+	like(batch($run, 'reason'), qr/^what the token may see has changed/, 'the same after such an approval');
+
 	# the full could not ask
 	my $silent = new_org();
 	$simulator->post('fault', org => $silent, path => '/people/v2/me', kind => '500', count => 0);
@@ -243,6 +250,21 @@ subtest 'a full that asks what the token may see' => sub {
 	@gone = mutate($restored, 'Person', op => 'delete', count => 1);
 	$run = reconcile($restored, 'succeeded', 'Person');
 	is(deleted_ids($run), "@gone", 'rows of a backup: from then on they are known');
+};
+
+subtest 'a right is lost while candidates are confirmed' => sub {
+	my $org = new_org();
+
+	sync($org, 'Person');
+	my ($gone) = mutate($org, 'Person', op => 'delete', count => 1);
+	my $me = value("SELECT min(id::bigint) FROM pco_people.person WHERE org = '$org' AND id <> '$gone'");
+	$simulator->post('fault', org => $org, path => "/people/v2/people/$gone", kind => 'hang', count => 1);
+	my $run = start($org, 'reconcile', 'Person');
+	stands($run, 'Person', 'confirm');
+	mutate($org, 'Person', op => 'update', id => $me, attr => 'people_permissions', value => 'Viewer');
+	$simulator->post('fault/clear');
+	ends($run, 'held');
+	like(batch($run, 'reason'), qr/^what the token may see has changed meanwhile$/, 'a 404 of then proves nothing: the batch waits');
 };
 
 subtest 'the token cannot be asked what it may see' => sub {
