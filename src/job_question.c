@@ -12,6 +12,7 @@
 
 #include "job_question.h"
 #include "job_rights.h"
+#include "page_owner.h"
 #include "utils/memutils.h"
 
 void
@@ -46,6 +47,19 @@ job_question_bears(PageRequest *request, ResponseClass class, const Failure *fai
 void
 job_question_refuse(PageRequest *request, const char *refusal)
 {
-	request->state = REQUEST_ANSWERED;
 	request->refusal = MemoryContextStrdup(request->job->context, refusal);
+}
+
+bool
+job_question_answer(Job *job, const PageRequest *request, const ParsedPage **page)
+{
+	static const PageLimits default_limits = {0};
+	const HttpResponse *response;
+
+	*page = NULL;
+	if (request->refusal != NULL)
+		return true;
+	response = http_response(request->transfer);
+	*page = page_parse((char *) response->body, response->body_len, &default_limits);
+	return (*page)->problem != NULL || page_owner_is_org(job, *page);
 }

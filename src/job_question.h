@@ -26,7 +26,13 @@ extern void job_question_add(Job *job, const char *target, const char *id, const
  */
 extern bool job_question_bears(PageRequest *request, ResponseClass class, const Failure *failure);
 
-/* There is no answer to it, and why. */
+/* The request has come back, but there is no answer to the question, and why. */
 extern void job_question_refuse(PageRequest *request, const char *refusal);
+
+/*
+ * The answer that is due: a page, which may have a problem; NULL if it was refused.
+ * False if the job is over, for the page is of another organisation.
+ */
+extern bool job_question_answer(Job *job, const PageRequest *request, const ParsedPage **page);
 
 #endif							/* SYNC_ENGINE_JOB_QUESTION_H */

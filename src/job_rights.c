@@ -16,11 +16,8 @@
 
 #include "job_question.h"
 #include "job_rights.h"
-#include "page_owner.h"
 #include "session.h"
 #include "utils/memutils.h"
-
-static const PageLimits default_limits = {0};
 
 struct JobRights
 {
@@ -94,16 +91,10 @@ job_rights_answer(Job *job, PageRequest *request)
 {
 	JobRights  *rights = job->rights;
 	const RightsQuestion *question = list_nth(rights->questions, rights->next_question - job->n_window);
-	const ParsedPage *page = NULL;
+	const ParsedPage *page;
 
-	if (request->refusal == NULL)
-	{
-		const HttpResponse *response = http_response(request->transfer);
-
-		page = page_parse((char *) response->body, response->body_len, &default_limits);
-		if (page->problem == NULL && !page_owner_is_org(job, page))
-			return;
-	}
+	if (!job_question_answer(job, request, &page))
+		return;
 	job_rights_take(&rights->rights, question->product, request, page);
 	job_drop_first(job);
 }

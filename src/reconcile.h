@@ -4,7 +4,9 @@
  *		What the parts of a reconcile share.
  *
  *		read → prove → judge → fetch ─▶ end, if nothing is missing or the batch is held
- *		                         └─▶ confirm (by id), or again ─▶ prove again ─▶ apply → end
+ *		                         └─▶ confirm (by id), or again ─▶ prove again → apply → end
+ *
+ *		An approval confirms and applies: people have looked at the rights.
  *
  * Each phase is named in the job's position, and moves on in a transaction of its
  * own, so that whoever takes the job over goes on in it.
@@ -40,7 +42,6 @@ struct Reconcile
 {
 	MemoryContext context;		/* of what belongs to the present phase */
 	ReconcilePhase phase;
-	ReconcilePhase resumes;		/* RECONCILE_RESUME: where */
 	int64		batch;			/* 0 = none */
 	bool		approval;		/* carries out the approval of the batch */
 	const char *rights;			/* of the token, after the first read; NULL = unknown */

@@ -16,7 +16,6 @@
 #include "job_page.h"
 #include "job_question.h"
 #include "job_row.h"
-#include "page_owner.h"
 #include "reconcile.h"
 #include "session.h"
 #include "url.h"
@@ -28,8 +27,6 @@
 
 /* Records that are looked for before a 404 is taken for an answer. */
 #define MAX_WITNESSES	3
-
-static const PageLimits default_limits = {0};
 
 /*
  * path_of: of one record.
@@ -291,27 +288,22 @@ answer_id(Job *job, PageRequest *request)
 	Reconcile  *reconcile = job->reconcile;
 	bool		confirms = reconcile->phase == RECONCILE_CONFIRM;
 	bool		is_witness = confirms && !reconcile->proven;
-	const ParsedPage *page = NULL;
-	bool		is_it = false;
+	const ParsedPage *page;
+	bool		is_it;
 	bool		done = true;
 
-	if (request->refusal == NULL)
+	if (!job_question_answer(job, request, &page))
+		return;
+	if (page != NULL && page->problem != NULL)
 	{
-		const HttpResponse *response = http_response(request->transfer);
 		Failure		failure = {SQLSTATE_BAD_PAGE, NULL, NULL};
 
-		page = page_parse((char *) response->body, response->body_len, &default_limits);
-		if (page->problem != NULL)
-		{
-			failure.message = psprintf("the API answered with no record: %s", page->problem);
-			job_retry(job, request, &failure);
-			return;
-		}
-		if (!page_owner_is_org(job, page))
-			return;
-		is_it = page->n_records == 1 && page->records[0].id != NULL &&
-			strcmp(page->records[0].id, request->asked) == 0 && writer_takes_type(job->writer, page->records[0].type);
+		failure.message = psprintf("the API answered with no record: %s", page->problem);
+		job_retry(job, request, &failure);
+		return;
 	}
+	is_it = page != NULL && page->n_records == 1 && page->records[0].id != NULL &&
+		strcmp(page->records[0].id, request->asked) == 0 && writer_takes_type(job->writer, page->records[0].type);
 	if (is_witness && is_it)
 		reconcile->proven = true;
 	else if (is_witness)

@@ -357,7 +357,8 @@ others_ask(Job *job)
 	}
 	they_do = token_rights_are_asked(job->org->name, job->entity->product);
 	session_commit(durable);
-	job->wake_at = budget_now() + OTHERS_ASK_US;
+	if (they_do)
+		job->wake_at = budget_now() + OTHERS_ASK_US;
 	return they_do;
 }
 

@@ -18,7 +18,6 @@
 #include "catalog/pg_type.h"
 #include "job_question.h"
 #include "job_rights.h"
-#include "page_owner.h"
 #include "reconcile.h"
 #include "session.h"
 #include "utils/builtins.h"
@@ -26,8 +25,6 @@
 
 /* Which products a token may read is asked again after this. */
 #define ACCESS_AGAIN	"10 minutes"
-
-static const PageLimits default_limits = {0};
 
 /* Something that the read is judged by. */
 typedef enum QuestionKind
@@ -157,17 +154,11 @@ reconcile_answer_question(Job *job, const PageRequest *request)
 {
 	Reconcile  *reconcile = job->reconcile;
 	const Question *question = list_nth(reconcile->questions, reconcile->next_question - job->n_window);
-	const ParsedPage *page = NULL;
+	const ParsedPage *page;
 	bool		is_known;
 
-	if (request->refusal == NULL)
-	{
-		const HttpResponse *response = http_response(request->transfer);
-
-		page = page_parse((char *) response->body, response->body_len, &default_limits);
-		if (page->problem == NULL && !page_owner_is_org(job, page))
-			return;
-	}
+	if (!job_question_answer(job, request, &page))
+		return;
 	is_known = page != NULL && page->problem == NULL;
 	switch (question->kind)
 	{

@@ -166,7 +166,8 @@ sync_deletes_undo(PG_FUNCTION_ARGS)
 	entity = manifest_load_named(psprintf("%s.%s", batch->product, batch->entity));
 	warn_of_lost_images(batch);
 	rows = delete_undo(entity, batch);
-	token_rights_forget_accepted(batch->org, batch->product, batch->entity);
+	if (strcmp(batch->source, "reconcile") == 0)
+		token_rights_forget_accepted(batch->org, batch->product, batch->entity);
 	note_decision(number, "undone");
 	owner_scope_leave(&scope);
 	SPI_finish();

@@ -4,9 +4,9 @@
  *		What a token may see, and what it might see when rows were read.
  *
  * A token acts as its user: what the user may not see is left out of lists without
- * a word, so a loss of rights looks like deletes.  Whoever reads everything notes the rights that it reads with; a
- * reconcile deletes only if its own are those of all who have read since the last
- * one whose result was accepted.
+ * a word, so a loss of rights looks like deletes.  Whoever reads everything notes
+ * the rights that it reads with; a reconcile deletes only if its own are those of
+ * all who have read since the last one whose result was accepted.
  *
  * IDENTIFICATION
  *		src/token_rights.h

@@ -257,6 +257,7 @@ push @phases, measure('deep');
 cmp_ok($phases[1]{queued}, '>=', 0.9 * $deep, 'the queue is as deep as it should be');
 
 my $holder = background_psql($node);
+$holder->set_query_timer_restart;    # it is idle for longer than a query may take
 $holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM sync_orgs');
 my ($began, $worked) = (time, 0);
 while (defined $hold_s ? time - $began < $hold_s : $worked < $churn)

@@ -107,7 +107,8 @@ sub sync_all
 	my $bad = $last // 1 ? "<> 'succeeded'" : "NOT IN ('succeeded', 'held', 'skipped')";
 
 	# Parents that are gone, all of them, and not deleted here yet.
-	$bad .= " AND NOT (status = 'partial' AND sqlstate = 'SE404')" if $mode eq 'full';
+	my $walked = join ', ', map { "'" . s/^\w+\.//r . "'" } sort keys %told_by_parent;
+	$bad .= " AND NOT (status = 'partial' AND sqlstate = 'SE404' AND entity IN ($walked))" if $mode eq 'full';
 	my $run = $self->start($mode, 'hybrid', @entities);
 
 	$self->wait_until_idle;
